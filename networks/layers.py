@@ -1,0 +1,192 @@
+"""Keras layers of the paper's networks: equalized dense and convolution, pixel norm, minibatch stddev. NHWC, HWIO."""
+import math
+
+import keras
+import tensorflow as tf
+
+SQRT2 = math.sqrt(2.0)
+
+
+def upscale(images, factor=2):
+    """Nearest-neighbour upscaling. [N, H, W, C] -> [N, factor*H, factor*W, C]."""
+    if factor == 1:
+        return images
+    # Repeats by broadcasting: tf.image.resize has no second-order gradient.
+    n, h, w, c = _shape(images)
+    tiled = tf.broadcast_to(tf.reshape(images, [n, h, 1, w, 1, c]), [n, h, factor, w, factor, c])
+    return tf.reshape(tiled, [n, h * factor, w * factor, c])
+
+
+def downscale(images, factor=2):
+    """Box-filter downscaling. [N, H, W, C] -> [N, H/factor, W/factor, C]."""
+    if factor == 1:
+        return images
+    return tf.nn.avg_pool2d(images, factor, strides=factor, padding='VALID')
+
+
+def lerp(a, b, t):
+    """Linear interpolation a + (b - a) * t."""
+    return a + (b - a) * tf.cast(t, a.dtype)
+
+
+def _shape(x):
+    """The shape of x as ints where they are known and scalar tensors where they are not."""
+    dynamic = tf.shape(x)
+    return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
+
+
+class _WScale(keras.layers.Layer):
+    """A linear layer with equalized learning rate: weight ~ N(0, 1), times gain / sqrt(fan_in) at run time.
+
+    With `use_wscale=False` the same constant is the stddev of the initial weight instead (paper, section 4.1).
+    """
+
+    def __init__(self, gain=SQRT2, use_wscale=True, activation=None, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.gain = gain
+        self.use_wscale = use_wscale
+        self.activation = keras.activations.get(activation)
+        self.seed = seed
+
+    def _add_weights(self, shape, fan_in, channels):
+        he_constant = self.gain / math.sqrt(fan_in)
+        stddev, self.weight_scale = (1.0, he_constant) if self.use_wscale else (he_constant, 1.0)
+        # autocast=False: the product with the scale is taken in float32, where it cannot underflow.
+        self.weight = self.add_weight(name='weight', shape=shape, autocast=False,
+                                      initializer=keras.initializers.RandomNormal(stddev=stddev, seed=self.seed))
+        self.bias = self.add_weight(name='bias', shape=[channels], autocast=False, initializer='zeros')
+
+    def _scaled_weight(self):
+        weight = tf.convert_to_tensor(self.weight.value)
+        return tf.cast(weight * self.weight_scale if self.weight_scale != 1.0 else weight, self.compute_dtype)
+
+    def _bias_and_activation(self, x):
+        x = tf.nn.bias_add(x, tf.cast(self.bias.value, x.dtype))
+        return self.activation(x)
+
+    def get_config(self):
+        return {**super().get_config(), 'gain': self.gain, 'use_wscale': self.use_wscale,
+                'activation': keras.activations.serialize(self.activation), 'seed': self.seed}
+
+
+@keras.saving.register_keras_serializable('progan')
+class WScaleDense(_WScale):
+    """Equalized dense layer. [N, in] or images [N, H, W, C] -> [N, units], or [N, S, S, units] with `image_size` = S.
+
+    Images are flattened, and written, channel-major ([C, H, W]), the order of the reference's weights
+    [in, units * S * S]; the bias is one number per unit.
+    """
+
+    def __init__(self, units, image_size=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.image_size = image_size
+
+    def build(self, input_shape):
+        fan_in = math.prod(input_shape[1:])
+        self._add_weights([fan_in, self.units * (self.image_size or 1) ** 2], fan_in, self.units)
+
+    def call(self, x):
+        if x.shape.rank == 4:
+            x = tf.reshape(tf.transpose(x, [0, 3, 1, 2]), [-1, self.weight.shape[0]])  # [N, C*H*W]
+        x = tf.matmul(x, self._scaled_weight())
+        if self.image_size:
+            x = tf.reshape(x, [-1, self.units, self.image_size, self.image_size])
+            x = tf.transpose(x, [0, 2, 3, 1])  # [N, S, S, units]
+        return self._bias_and_activation(x)
+
+    def get_config(self):
+        return {**super().get_config(), 'units': self.units, 'image_size': self.image_size}
+
+
+@keras.saving.register_keras_serializable('progan')
+class WScaleConv(_WScale):
+    """Equalized convolution, SAME. [N, H, W, in] -> [N, H, W, filters]; twice or half the size with `scaling`.
+
+    `scaling='up'` is a 2x nearest upscale and a convolution in one stride-2 transposed convolution (weight
+    [k, k, filters, in]), `'down'` a convolution and a 2x box downscale in one stride-2 convolution (weight
+    [k, k, in, filters], as without scaling). Both apply the sum of the kernel's four one-pixel shifts.
+    """
+
+    def __init__(self, filters, kernel_size=3, scaling=None, **kwargs):
+        super().__init__(**kwargs)
+        if scaling not in (None, 'up', 'down'):
+            raise ValueError(f"scaling is {scaling!r}; use None, 'up' or 'down'.")
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.scaling = scaling
+
+    def build(self, input_shape):
+        k, channels = self.kernel_size, input_shape[-1]
+        maps = [self.filters, channels] if self.scaling == 'up' else [channels, self.filters]
+        self._add_weights([k, k, *maps], k * k * channels, self.filters)
+
+    def call(self, x):
+        weight = self._scaled_weight()
+        if self.scaling == 'up':
+            n, h, w, _ = _shape(x)
+            x = tf.nn.conv2d_transpose(x, _sum_of_shifts(weight), [n, 2 * h, 2 * w, self.filters], 2, 'SAME')
+        elif self.scaling == 'down':
+            x = tf.nn.conv2d(x, _sum_of_shifts(weight * 0.25), 2, 'SAME')
+        else:
+            x = tf.nn.conv2d(x, weight, 1, 'SAME')
+        return self._bias_and_activation(x)
+
+    def get_config(self):
+        return {**super().get_config(), 'filters': self.filters, 'kernel_size': self.kernel_size,
+                'scaling': self.scaling}
+
+
+def _sum_of_shifts(kernel):
+    """The kernel added to itself shifted by one pixel down, right, and both. [k, k, ...] -> [k + 1, k + 1, ...]."""
+    kernel = tf.pad(kernel, [[1, 1], [1, 1], [0, 0], [0, 0]])
+    return kernel[1:, 1:] + kernel[:-1, 1:] + kernel[1:, :-1] + kernel[:-1, :-1]
+
+
+@keras.saving.register_keras_serializable('progan')
+class PixelNorm(keras.layers.Layer):
+    """x / sqrt(mean over channels of x^2 + epsilon). [..., C] -> [..., C] (paper, section 4.2)."""
+
+    def __init__(self, epsilon=1e-8, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def call(self, x):
+        return x * tf.math.rsqrt(tf.reduce_mean(tf.square(x), axis=-1, keepdims=True) + self.epsilon)
+
+    def get_config(self):
+        return {**super().get_config(), 'epsilon': self.epsilon}
+
+
+@keras.saving.register_keras_serializable('progan')
+class MinibatchStd(keras.layers.Layer):
+    """Appends each group's mean stddev as one more channel. [N, H, W, C] -> [N, H, W, C + 1] (paper, section 3).
+
+    A group holds `group_size` samples i, i + N/g, i + 2N/g, ... `call(x, num_batches=b)` takes b minibatches stacked
+    along N and keeps their groups apart.
+    """
+
+    def __init__(self, group_size=4, **kwargs):
+        super().__init__(**kwargs)
+        self.group_size = group_size
+
+    def call(self, x, num_batches=1):
+        n, h, w, c = _shape(x)
+        minibatch = n // num_batches
+        if isinstance(n, int):
+            group_size = min(self.group_size, minibatch)
+            if minibatch % group_size:
+                raise ValueError(f'The minibatch per device is {minibatch}, but minibatch stddev needs a multiple of its '
+                                 f'group size {group_size}; change the minibatch or network.mbstd_group_size.')
+        else:
+            group_size = tf.minimum(self.group_size, minibatch)
+        y = tf.reshape(tf.cast(x, tf.float32), [num_batches, group_size, -1, h, w, c])  # [b, g, M, H, W, C]
+        y -= tf.reduce_mean(y, axis=1, keepdims=True)
+        y = tf.sqrt(tf.reduce_mean(tf.square(y), axis=1) + 1e-8)  # [b, M, H, W, C]
+        y = tf.reduce_mean(y, axis=[2, 3, 4])  # [b, M]
+        y = tf.reshape(tf.cast(y, x.dtype), [num_batches, 1, -1, 1, 1, 1])
+        y = tf.broadcast_to(y, [num_batches, group_size, minibatch // group_size, h, w, 1])
+        return tf.concat([x, tf.reshape(y, [n, h, w, 1])], axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), 'group_size': self.group_size}
