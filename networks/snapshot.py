@@ -1,0 +1,100 @@
+"""(G, D, Gs) <-> one HDF5 file.
+
+Layout: groups `G`, `D`, `Gs`, each with the build arguments as JSON in its attribute `arguments` and one dataset per
+variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO); the file's attributes hold `format`, `version` and
+`nimg`, the number of real images shown so far. The `lod` of each network is among its variables.
+"""
+import json
+import os
+from typing import NamedTuple
+
+import h5py
+
+from networks.progan import Discriminator, Generator
+
+_FORMAT, _VERSION = 'progan snapshot', 1
+_CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
+
+
+class Snapshot(NamedTuple):
+    """Networks of one moment of training; those that were not asked for are None."""
+    G: Generator | None
+    D: Discriminator | None
+    Gs: Generator | None
+    nimg: int  # Number of real images shown to D so far.
+
+
+def build_arguments(network):
+    """The arguments that build the same network again, without those that only matter to a run."""
+    return {key: value for key, value in network.get_config().items() if key not in ('name', 'dtype', 'seed')}
+
+
+def save_snapshot(path, G, D, Gs, nimg=0):
+    """Writes the three networks to `path`, which appears complete or not at all."""
+    partial = f'{path}.partial'
+    try:
+        with h5py.File(partial, 'w') as file:
+            file.attrs.update(format=_FORMAT, version=_VERSION, nimg=int(nimg))
+            for name, network in (('G', G), ('D', D), ('Gs', Gs)):
+                group = file.create_group(name)
+                group.attrs['arguments'] = json.dumps(build_arguments(network))
+                for variable_name, variable in network.named_variables().items():
+                    group[variable_name] = variable.numpy()
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def load_snapshot(path, names=('G', 'D', 'Gs'), dtype=None):
+    """Reads a snapshot and builds its networks -> Snapshot.
+
+    `names` limits which networks are built, `dtype` is their Keras dtype policy (default: float32). Raises
+    FileNotFoundError, or ValueError when the file is truncated, not a snapshot, or lacks a variable.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'There is no snapshot {path}; give the path of a .h5 file that training wrote.')
+    try:
+        with h5py.File(path, 'r') as file:
+            if file.attrs.get('format') != _FORMAT:
+                raise ValueError(f'{path} is an HDF5 file but not a snapshot of this project; its networks cannot be read.')
+            if file.attrs['version'] != _VERSION:
+                raise ValueError(f'{path} is a snapshot of version {file.attrs["version"]}, this program reads '
+                                 f'version {_VERSION}; use the release that wrote it.')
+            networks = {name: _read_network(path, file, name, dtype) for name in names}
+            return Snapshot(**{name: networks.get(name) for name in _CLASSES}, nimg=int(file.attrs['nimg']))
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ValueError(f'{path} is truncated, damaged or not an HDF5 snapshot ({error}); use another one.') from error
+
+
+def _read_network(path, file, name, dtype):
+    group = file[name]
+    network = _CLASSES[name](**json.loads(group.attrs['arguments']), dtype=dtype)
+    assign(network, {key: group[key][()] for key in _dataset_names(group)}, source=path)
+    return network
+
+
+def _dataset_names(group):
+    names = []
+    group.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    return names
+
+
+def assign(network, values, source):
+    """Sets all variables of a network from {reference name: array}; ValueError names the first that does not fit."""
+    variables = network.named_variables()
+    for problem, names in (('lacks', variables.keys() - values.keys()), ('has an unknown', values.keys() - variables.keys())):
+        if names:
+            raise ValueError(f'{source} {problem} variable {min(names)!r} of a {network.resolution}x{network.resolution} '
+                             f'{type(network).__name__}; it belongs to another architecture.')
+    for name, variable in variables.items():
+        if tuple(variable.shape) != values[name].shape:
+            raise ValueError(f'{source} holds {name!r} of shape {list(values[name].shape)}, this '
+                             f'{type(network).__name__} needs {list(variable.shape)}; the architectures differ.')
+        variable.assign(values[name])
+
+
+def copy_variables(source, target):
+    """Copies all variables between networks of one architecture."""
+    for variable, value in zip(target.named_variables().values(), source.named_variables().values(), strict=True):
+        variable.assign(value)
