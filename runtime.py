@@ -1,4 +1,5 @@
 """Settings of the whole process; every command imports this before TensorFlow."""
+import logging as python_logging
 import os
 import sys
 import traceback
@@ -14,15 +15,22 @@ _TRACEBACK = flags.DEFINE_bool('traceback', False, 'Print the Python traceback o
 
 
 def run(main):
-    """Runs `main(argv)` as a command: user errors (ValueError, OSError) print one sentence and exit with status 1."""
+    """Runs `main(argv)` as a command.
+
+    User errors (ValueError, OSError, and what a device has too little of) print one sentence and exit with status 1.
+    """
     def guarded(argv):
         try:
             return main(argv)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, MemoryError, FloatingPointError) as error:
             if _TRACEBACK.value:
                 traceback.print_exc()
             print(f'{os.path.basename(sys.argv[0])}: {error}', file=sys.stderr)
             sys.exit(1)
 
     logging.set_verbosity(logging.INFO)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(python_logging.Formatter('%(message)s'))
+    # TensorFlow logs through absl as well, at its chattiest about every checkpoint.
+    handler.addFilter(lambda record: record.levelno > python_logging.INFO or 'tensorflow' not in record.pathname)
     app.run(guarded)

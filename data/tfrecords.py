@@ -311,6 +311,13 @@ class SyntheticDataset:
         return np.zeros([len(indices), self.num_channels, side, side], np.uint8)
 
 
+def open_dataset(folder, name, resolution=None, label_size='full'):
+    """Opens the data set `name` in `folder`; 'syn1024rgb' is synthetic and needs no files."""
+    if name == 'syn1024rgb':
+        return SyntheticDataset(resolution or 1024)
+    return Dataset(os.path.join(folder, name), resolution, label_size)
+
+
 def _level_paths(path, name):
     """Files of a data set folder: {log2 of the resolution: path}."""
     if not os.path.isdir(path):

@@ -6,15 +6,17 @@ a tensor. A network at `level` works on images of `resolution >> level` pixels, 
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, downscale, lerp, upscale
 
 
 def split_lod(lod):
-    """lod -> (level, fade), e.g. 1.75 -> (1, 0.75)."""
+    """lod -> (level, fade), e.g. 1.75 -> (1, 0.75), in float32: an ulp of fade turns leaky ReLUs near 0 around."""
+    lod = np.float32(lod)
     level = math.floor(lod)
-    return level, lod - level
+    return level, float(lod - np.float32(level))
 
 
 class _Network(keras.Model):

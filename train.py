@@ -1,0 +1,68 @@
+"""Trains a ProGAN: `python train.py --config=celebahq,v2-8gpus,fp16`; without flags, the demo on handwritten digits."""
+import runtime  # isort: skip (it must come before TensorFlow)
+
+from absl import flags
+
+import config as configs
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list('config', [], 'Names composed in order: data set, preset, precision, switches (see --list).')
+flags.DEFINE_multi_string('set', [], 'An override, e.g. --set=schedule.lod_training_kimg=300; may be repeated.')
+flags.DEFINE_string('data_dir', None, 'Folder of the data sets; short for --set=data.dir=...')
+flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
+flags.DEFINE_integer('devices', None, 'GPUs to use, per worker; short for --set=train.devices=...')
+flags.DEFINE_integer('cpu_devices', None, 'Split the CPU into as many devices, to try several without GPUs.')
+flags.DEFINE_bool('jit', None, 'Compile losses and gradients with XLA; short for --set=train.jit=true.')
+flags.DEFINE_string('resume', None, 'Continue a run where its last checkpoint is: latest, a number, a name or a path.')
+flags.DEFINE_string('init_from', None, 'Start from the networks of this snapshot.')
+flags.DEFINE_bool('dry_run', False, 'Print the config, the schedule and the networks, and stop.')
+flags.DEFINE_bool('list', False, 'Print every name that --config accepts, and stop.')
+
+
+def main(argv):
+    if argv[1:]:
+        raise ValueError(f'{argv[1]!r} is not a flag; did you mean --config={argv[1]}?')
+    if FLAGS.list:
+        print(configs.describe())
+        return
+    from training import describe, devices, loop, runs  # Late: --list and help need no TensorFlow.
+    shortcuts = {'data.dir': FLAGS.data_dir, 'train.devices': FLAGS.devices, 'train.jit': FLAGS.jit,
+                 'train.init_from': FLAGS.init_from}
+    overrides = [f'{key}={value}' for key, value in shortcuts.items() if value is not None] + FLAGS.set
+    run_dir = FLAGS.resume and runs.locate(FLAGS.results_dir, FLAGS.resume)
+    config = resumed_config(run_dir, overrides) if run_dir else configs.resolve(FLAGS.config, overrides)
+
+    strategy = devices.make_strategy(config.train.devices, FLAGS.cpu_devices, config.train.deterministic)
+    init_from = None if run_dir and runs.has_checkpoint(run_dir) else config.train.init_from
+    parts = loop.build(config, strategy, init_from)
+    if FLAGS.dry_run:
+        print(describe.describe(config, *parts))
+        return
+    if not run_dir:
+        number = devices.from_chief(strategy, lambda: runs.create(FLAGS.results_dir, config.description))
+        run_dir = runs.locate(FLAGS.results_dir, str(number))
+    if devices.worker(strategy)[0] == 0:
+        runs.save_config(run_dir, configs.to_json(config))
+    loop.train(config, run_dir, strategy, *parts)
+
+
+def resumed_config(run_dir, overrides):
+    """The config that a run folder holds, with overrides of what may change in mid-run."""
+    from training import runs
+    if FLAGS.config or FLAGS.init_from:
+        raise ValueError(f'--resume continues {run_dir} as its config.json says; drop --config and --init_from, or drop '
+                         f'--resume to start a new run.')
+    for key in (text.partition('=')[0] for text in overrides):
+        if not key.startswith('train.') and key != 'data.dir':
+            raise ValueError(f'{key} cannot change when a run is resumed, only train.* can; start a new run with '
+                             f'--init_from instead.')
+    old = configs.load(f'{run_dir}/config.json')
+    config = configs.override(old, overrides)
+    if runs.is_finished(run_dir) and config.train.total_kimg <= old.train.total_kimg:
+        raise ValueError(f'{run_dir} finished at {old.train.total_kimg:g} kimg; to go on, raise the total, e.g. '
+                         f'--set=train.total_kimg={2 * old.train.total_kimg:g}.')
+    return config
+
+
+if __name__ == '__main__':
+    runtime.run(main)

@@ -1,0 +1,62 @@
+"""The paper's losses: WGAN-GP with the drift penalty, and AC-GAN label terms. Per example, float32, no optimizer.
+
+Every function returns `(loss [N], terms)`: `terms` holds the named statistics [N], before their weights.
+"""
+import tensorflow as tf
+
+from networks.layers import lerp
+
+
+def generator_loss(G, D, latents, labels, level, fade, cond_weight=1.0):
+    """-score(G(z, y)) + cond_weight * xent(y, logits)."""
+    scores, logits = D(G(latents, labels, level=level, fade=fade), level=level, fade=fade)
+    loss, terms = -scores, {}
+    if D.label_size:
+        terms['G_label_penalty_fakes'] = _xent(labels, logits)
+        loss += cond_weight * terms['G_label_penalty_fakes']
+    return loss, terms
+
+
+def discriminator_loss(G, D, reals, labels, latents, mixing_factors, level, fade, cond_weight=1.0, wgan_lambda=10.0,
+                       wgan_epsilon=0.001, wgan_target=1.0, loss_scale=1.0):
+    """fake - real + lambda/target^2 (|grad| - target)^2 + epsilon real^2 + cond_weight (xent(reals) + xent(fakes)).
+
+    reals: [N, r, r, C] in [-1, 1] at `level`, `mixing_factors`: [N] in [0, 1), where the gradient of the score is taken
+    between each real (0) and fake (1) image. `loss_scale` keeps that inner gradient from underflowing in float16.
+    """
+    fakes = tf.cast(G(latents, labels, level=level, fade=fade), reals.dtype)
+    # One pass for both: their stddev groups stay apart. Larger matrices, half the calls.
+    scores, logits = D(tf.concat([reals, fakes], 0), level=level, fade=fade, num_batches=2)
+    real_scores, fake_scores = tf.split(scores, 2)
+    mixed = lerp(reals, fakes, mixing_factors[:, None, None, None])
+    mixed_scores, mixed_norms = _score_and_gradient_norm(D, mixed, level, fade, loss_scale)
+    terms = {'real_scores': real_scores, 'fake_scores': fake_scores, 'mixed_scores': mixed_scores,
+             'mixed_norms': mixed_norms, 'epsilon_penalty': tf.square(real_scores)}
+    loss = (fake_scores - real_scores
+            + wgan_lambda / wgan_target ** 2 * tf.square(mixed_norms - wgan_target)
+            + wgan_epsilon * terms['epsilon_penalty'])
+    if D.label_size:
+        real_logits, fake_logits = tf.split(logits, 2)
+        terms['label_penalty_reals'] = _xent(labels, real_logits)
+        terms['label_penalty_fakes'] = _xent(labels, fake_logits)
+        loss += cond_weight * (terms['label_penalty_reals'] + terms['label_penalty_fakes'])
+    return loss, terms
+
+
+def _score_and_gradient_norm(D, images, level, fade, loss_scale):
+    """Scores [N] and the norms [N] of their gradients with respect to the images at full resolution."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        scores, _ = D(images, level=level, fade=fade)
+        total = tf.reduce_sum(scores) * loss_scale
+    gradients = tape.gradient(total, images) / loss_scale
+    squares = tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])
+    # At a zero gradient sqrt has an infinite slope, which would skip the update; it gets the slope 0 instead.
+    nonzero = squares > 0
+    norms = tf.where(nonzero, tf.sqrt(tf.where(nonzero, squares, 1.0)), 0.0)
+    # The norm is that of the full-resolution gradient: a pixel here spreads over 4^level pixels, 1/4^level to each.
+    return scores, norms / 2 ** level
+
+
+def _xent(labels, logits):
+    return tf.nn.softmax_cross_entropy_with_logits(labels, logits)

@@ -1,0 +1,110 @@
+"""The gradients of the two steps, the moving average, and the iteration that repeats them in one tf.function.
+
+Everything here runs on any tf.distribute strategy. All randomness is a function of (seed, nimg): each replica draws the
+numbers of the whole global minibatch and takes its own rows, so that a run does not depend on the number of devices.
+"""
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from data.pipeline import process_reals
+from networks.layers import lerp
+from training.losses import discriminator_loss, generator_loss
+from training.optimizer import assign
+
+
+def d_gradients(state, loss_kwargs, reals, labels, latents, mixing_factors, level, fade):
+    """Gradients of D's mean loss, times the loss scale, None for variables without part in `level`; and named terms."""
+    scale = tf.convert_to_tensor(state.D_optimizer.loss_scale)
+    with tf.GradientTape() as tape:
+        loss, terms = discriminator_loss(state.G, state.D, reals, labels, latents, mixing_factors, level, fade,
+                                         loss_scale=scale, **loss_kwargs)
+        scaled_loss = tf.reduce_mean(loss) * scale
+    return tape.gradient(scaled_loss, state.D_optimizer.variables_), terms | {'D_loss': loss}
+
+
+def g_gradients(state, loss_kwargs, labels, latents, level, fade):
+    """Gradients of G's mean loss; see d_gradients."""
+    scale = tf.convert_to_tensor(state.G_optimizer.loss_scale)
+    with tf.GradientTape() as tape:
+        loss, terms = generator_loss(state.G, state.D, latents, labels, level, fade,
+                                     cond_weight=loss_kwargs['cond_weight'])
+        scaled_loss = tf.reduce_mean(loss) * scale
+    return tape.gradient(scaled_loss, state.G_optimizer.variables_), terms | {'G_loss': loss}
+
+
+def update_average(pairs, decay):
+    """Gs = lerp(G, Gs, decay) for each (G's variable, Gs's variable), in a replica."""
+    for G_variable, Gs_variable in pairs:
+        new = tf.convert_to_tensor(G_variable.value)
+        assign(Gs_variable, lerp(new, tf.convert_to_tensor(Gs_variable.value), decay))
+
+
+def averaged_pairs(G, Gs, level):
+    """[(G's, Gs's variable)] to average at `level`: of the blocks training has reached, and where the two differ."""
+    reached, targets = G.variables_at(level), Gs.variables_at(0)
+    return [(variable, targets[name]) for name, variable in G.variables_at(0).items()
+            if name in reached or np.any(variable.numpy() != targets[name].numpy())]
+
+
+def statistic_names(label_size):
+    """The statistics that an iteration returns, in order."""
+    labels = ['label_penalty_reals', 'label_penalty_fakes', 'G_label_penalty_fakes'] if label_size else []
+    return ['D_loss', 'G_loss', 'real_scores', 'fake_scores', 'mixed_scores', 'mixed_norms', 'epsilon_penalty', *labels,
+            'D_skipped', 'G_skipped', 'D_loss_scale', 'G_loss_scale']
+
+
+def make_iteration(strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_kwargs, jit=False):
+    """Returns iteration(batch, nimg, fade, G_learning_rate, D_learning_rate, level) -> statistics [S].
+
+    An iteration is `rounds` times {`D_repeats` times {D step on the next reals, Gs update}, G step}; the statistics
+    (`statistic_names`) are means over rounds and replicas. `batch` is an element of data.pipeline.batches over
+    rounds * D_repeats minibatches; nimg an int64 tensor, the next three float32 tensors, `level` a Python int: one
+    trace per level and minibatch.
+    """
+    names = statistic_names(state.D.label_size)
+    replicas = strategy.num_replicas_in_sync
+    compute_d = functools.partial(d_gradients, state, loss_kwargs)
+    compute_g = functools.partial(g_gradients, state, loss_kwargs)
+    if jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
+        compute_d, compute_g = (tf.function(f, jit_compile=True, autograph=False) for f in (compute_d, compute_g))
+    pairs_at = {level: averaged_pairs(state.G, state.Gs, level) for level in range(state.G.max_level + 1)}
+
+    def replica_round(batch, index, nimg, fade, G_learning_rate, D_learning_rate, level):
+        n = batch['images'].shape[1]
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        latents, mixing_factors = _draw(seed, nimg, D_repeats, n, n * replicas, replica, state.G.latent_size)
+        statistics = {}
+        for repeat in range(D_repeats):
+            element = {key: value[index * D_repeats + repeat] for key, value in batch.items()}
+            gradients, terms = compute_d(process_reals(element['images'], fade), element['labels'],
+                                         latents[repeat], mixing_factors[repeat], level, fade)
+            statistics |= terms | {'D_loss_scale': tf.identity(state.D_optimizer.loss_scale)}
+            statistics['D_skipped'] = state.D_optimizer.apply(gradients, D_learning_rate)
+            update_average(pairs_at[level], Gs_decay)
+        gradients, terms = compute_g(element['random_labels'], latents[D_repeats], level, fade)
+        statistics |= terms | {'G_loss_scale': tf.identity(state.G_optimizer.loss_scale)}
+        statistics['G_skipped'] = state.G_optimizer.apply(gradients, G_learning_rate)
+        return tf.stack([tf.reduce_mean(statistics[name]) for name in names])
+
+    @tf.function
+    def iteration(batch, nimg, fade, G_learning_rate, D_learning_rate, level):
+        n = tf.nest.flatten(strategy.experimental_local_results(batch['images']))[0].shape[1]
+        total = tf.zeros([len(names)])
+        for index in tf.range(rounds):
+            shown = nimg + tf.cast(index, tf.int64) * D_repeats * n * replicas
+            result = strategy.run(replica_round, args=(
+                batch, index, shown, fade, G_learning_rate, D_learning_rate, level))
+            total += strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / replicas
+        return total / rounds
+
+    return iteration
+
+
+def _draw(seed, nimg, D_repeats, n, minibatch, replica, latent_size):
+    """This replica's rows of a round's latents [D_repeats + 1, n, latent_size] and mixing factors [D_repeats, n]."""
+    latents = tf.random.stateless_normal([D_repeats + 1, minibatch, latent_size], [tf.constant(seed, tf.int64), nimg])
+    factors = tf.random.stateless_uniform([D_repeats, minibatch], [tf.constant(~seed, tf.int64), nimg])
+    return (tf.slice(latents, [0, replica * n, 0], [D_repeats + 1, n, latent_size]),
+            tf.slice(factors, [0, replica * n], [D_repeats, n]))
