@@ -126,9 +126,9 @@ def _dataset(name, help, mirror=False, **values):
 
 
 _LSUN_CATEGORIES = (
-    'airplane bedroom bicycle bird boat bottle bridge bus car cat chair churchoutdoor classroom conferenceroom cow '
-    'diningroom diningtable dog horse kitchen livingroom motorbike person pottedplant restaurant sheep sofa tower train '
-    'tvmonitor').split()
+    'airplane', 'bedroom', 'bicycle', 'bird', 'boat', 'bottle', 'bridge', 'bus', 'car', 'cat', 'chair', 'churchoutdoor',
+    'classroom', 'conferenceroom', 'cow', 'diningroom', 'diningtable', 'dog', 'horse', 'kitchen', 'livingroom',
+    'motorbike', 'person', 'pottedplant', 'restaurant', 'sheep', 'sofa', 'tower', 'train', 'tvmonitor')
 
 PRESETS = {
     'demo': Preset('preset', 'handwritten digits at 16x16 by class, in minutes on two CPU cores', {
@@ -199,8 +199,8 @@ PRESETS = {
 
 _CHOICES = {'train.precision': ('fp32', 'fp16', 'bf16'), 'train.grid': ('1080p', '4k'),
             'train.grid_layout': ('random', 'row_per_class')}
-_MAY_BE_ZERO = {'lod_training_kimg', 'lod_transition_kimg', 'wgan_lambda', 'wgan_epsilon', 'cond_weight', 'beta1', 'beta2',
-                'Gs_decay', 'label_size', 'seed', 'fmap_decay'}
+_MAY_BE_ZERO = {'lod_training_kimg', 'lod_transition_kimg', 'wgan_lambda', 'wgan_epsilon', 'cond_weight', 'beta1',
+                'beta2', 'Gs_decay', 'label_size', 'seed', 'fmap_decay'}
 
 
 def resolve(names, overrides=()):
@@ -224,7 +224,7 @@ def _check_names(names):
             raise ValueError(f'unknown name {name!r} in --config{_did_you_mean(name, PRESETS)}; --list names them all.')
         group = PRESETS[name].group or name
         if group in taken:
-            raise ValueError(f'--config names {taken[group]!r} and {name!r}, but only one {group} can be used; drop one.')
+            raise ValueError(f'--config names {taken[group]!r} and {name!r}, but takes one {group}; drop one.')
         taken[group] = name
 
 

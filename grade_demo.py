@@ -1,4 +1,4 @@
-"""Grades the demo: does a classifier of the real digits recognise the pictures, and are they as varied as the real ones?"""
+"""Grades the demo: does a classifier of the real digits recognise the pictures, and are they varied enough?"""
 import runtime  # isort: skip (it must come before TensorFlow)
 
 import numpy as np
@@ -33,13 +33,13 @@ def main(argv):
     spread = np.mean([class_spread(fakes[classes == c]) / class_spread(reals[real_classes == c])
                       for c in range(Gs.label_size)])
     print(f'classifier, held-out real digits: {held_out:.1%} correct (expected at least 98%)')
-    print(f'{len(fakes)} pictures recognised as the digit they were asked for: {hits.mean():.1%} (expected at least 95%)')
+    print(f'{len(fakes)} pictures recognised as the digit asked for: {hits.mean():.1%} (expected at least 95%)')
     print('by class: ' + '  '.join(f'{c}: {hit:.0%}' for c, hit in enumerate(hits)) + ' (expected at least 85% each)')
     print(f'pixel spread within a class, relative to the real digits: {spread:.2f} (expected at least 0.7)')
 
 
 def recognise(reals, real_classes, fakes):
-    """Trains on three quarters of the reals -> (accuracy on the other quarter, classes of the fakes). uint8 [N, pixels]."""
+    """Trains on three quarters of the reals -> (accuracy on the rest, classes of the fakes). uint8 [N, pixels]."""
     from sklearn.model_selection import train_test_split
     from sklearn.svm import SVC
     train, test, train_classes, test_classes = train_test_split(

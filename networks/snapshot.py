@@ -83,7 +83,8 @@ def _dataset_names(group):
 def assign(network, values, source):
     """Sets all variables of a network from {reference name: array}; ValueError names the first that does not fit."""
     variables = network.named_variables()
-    for problem, names in (('lacks', variables.keys() - values.keys()), ('has an unknown', values.keys() - variables.keys())):
+    lacking, unknown = variables.keys() - values.keys(), values.keys() - variables.keys()
+    for problem, names in (('lacks', lacking), ('has an unknown', unknown)):
         if names:
             raise ValueError(f'{source} {problem} variable {min(names)!r} of a {network.resolution}x{network.resolution} '
                              f'{type(network).__name__}; it belongs to another architecture.')
