@@ -1,0 +1,278 @@
+"""Reads the pickles of the reference's networks; nothing they name is executed, imported or looked up.
+
+This is not the pickle module with a filter: a small stack machine knows the few opcodes and names that such
+files need, and refuses everything else. Names map to inert markers; text and bytes stay what they are.
+"""
+import io
+import math
+import os
+import pickletools
+from dataclasses import dataclass
+
+import numpy as np
+
+# A 1024x1024 file has about 280 MB in some thousand operations; the limits bound time and memory.
+_MAX_BYTES, _MAX_OPERATIONS = 4 << 30, 1_000_000
+
+_NUMPY_CORES = ('numpy.core', 'numpy._core')  # NumPy 1 and 2.
+_NAMES = {
+    ('tfutil', 'Network'): 'Network',
+    ('network', 'Network'): 'Network',  # The Theano version's.
+    ('numpy', 'ndarray'): 'ndarray',
+    ('numpy', 'dtype'): 'dtype',
+    ('_codecs', 'encode'): 'encode',
+    ('collections', 'OrderedDict'): 'OrderedDict',
+    **{(f'{core}.multiarray', name): name for core in _NUMPY_CORES for name in ('_reconstruct', 'scalar')},
+    **{(f'{core}.numeric', '_frombuffer'): '_frombuffer' for core in _NUMPY_CORES},  # Arrays in protocol 5.
+}
+_FOREIGN = {
+    'dnnlib': 'is a StyleGAN network (TensorFlow 1); it needs the loader of the StyleGAN repository that '
+              'made it (dnnlib.tflib), this project reads ProGAN networks only',
+    'torch_utils': 'is a StyleGAN network (PyTorch); it needs legacy.load_network_pkl of the '
+                   'stylegan2-ada-pytorch or stylegan3 repository, this project reads ProGAN networks only',
+}
+_DTYPES = frozenset(('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'b1'))  # No objects.
+
+_CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
+_NEW = {'EMPTY_LIST': list, 'EMPTY_DICT': dict, 'EMPTY_TUPLE': tuple}
+_LITERALS = frozenset((
+    'BININT', 'BININT1', 'BININT2', 'LONG1', 'BINFLOAT', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8',
+    'BINBYTES', 'SHORT_BINBYTES', 'BINBYTES8', 'BYTEARRAY8',
+    'BINSTRING', 'SHORT_BINSTRING'))  # Python 2's; they read as latin1.
+_TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
+
+
+class Refused(Exception):
+    """The file holds what no network file needs; the message continues a sentence that starts with the path."""
+
+
+@dataclass(eq=False)
+class Network:
+    """An inert stand-in for a pickled network: its state, not its code."""
+    state: dict | None = None
+
+
+@dataclass(eq=False)
+class Array:
+    """An array of the file; `value` is None until the file has filled it."""
+    value: np.ndarray | None = None
+
+
+@dataclass(eq=False)
+class _DType:
+    value: np.dtype
+
+
+@dataclass(frozen=True)
+class _Name:
+    value: str
+
+
+def read_pickle(path):
+    """Reads a pickle of plain containers, arrays and networks -> tuple, list, dict, str, Network, Array, ...
+
+    Raises FileNotFoundError, or ValueError saying in one sentence what the file holds that it should not.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'There is no file {path}; give the path of an official network .pkl.')
+    if os.path.getsize(path) > _MAX_BYTES:
+        raise ValueError(f'{path} has {os.path.getsize(path)} bytes, more than any network; it was not read.')
+    with open(path, 'rb') as file:
+        data = file.read()
+    try:
+        return parse(data)
+    except Refused as error:
+        raise ValueError(f'{path} {error}; nothing in it was executed.') from error
+
+
+def parse(data):
+    """The same from bytes; raises Refused."""
+    if data[:1] != b'\x80':  # Protocol 2 and later.
+        raise Refused(f'is not a network pickle: it starts with {data[:12]!r}{_guess(data)}')
+    machine, end = _Machine(budget=2 * len(data)), 0
+    try:
+        for count, (opcode, argument, position) in enumerate(pickletools.genops(io.BytesIO(data))):
+            end = position + 1
+            if count == _MAX_OPERATIONS:
+                raise Refused(f'has over {_MAX_OPERATIONS} pickle operations, a network has some thousand')
+            machine.step(opcode.name, argument)
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+        raise Refused(f'is truncated or damaged near byte {end} ({type(error).__name__})') from error
+    if end != len(data):
+        raise Refused(f'has {len(data) - end} bytes after the end of its pickle')
+    return machine.result()
+
+
+def _guess(data):
+    if data[:32].lstrip()[:1] == b'<':
+        return ', which looks like a web page that a download saved in its place'
+    if data[:8] == b'\x89HDF\r\n\x1a\n':
+        return '; it is an HDF5 file'
+    return ''
+
+
+class _Machine:
+    """The pickle stack machine, without the opcodes that load code."""
+
+    def __init__(self, budget):
+        self.stack, self.marks, self.memo = [], [], {}
+        self.budget = budget  # Bytes that converting text may still make: one text may be referred to often.
+
+    def result(self):
+        if len(self.stack) != 1 or self.marks:
+            raise Refused('is damaged: its pickle does not end in one object')
+        return self.stack[0]
+
+    def step(self, opcode, argument):
+        stack = self.stack
+        if opcode in _LITERALS:
+            stack.append(argument)
+        elif opcode in _CONSTANTS:
+            stack.append(_CONSTANTS[opcode])
+        elif opcode in _NEW:
+            stack.append(_NEW[opcode]())
+        elif opcode in _TUPLES:
+            items = [self._pop() for _ in range(_TUPLES[opcode])]
+            stack.append(tuple(reversed(items)))
+        elif opcode in ('PUT', 'BINPUT', 'LONG_BINPUT'):
+            self.memo[argument] = self._top(object)
+        elif opcode == 'MEMOIZE':
+            self.memo[len(self.memo)] = self._top(object)
+        elif opcode in ('GET', 'BINGET', 'LONG_BINGET'):
+            stack.append(self.memo[argument])
+        elif opcode == 'MARK':
+            self.marks.append(len(stack))
+        elif opcode == 'TUPLE':
+            stack.append(tuple(self._pop_marked()))
+        elif opcode == 'APPEND':
+            item = self._pop()
+            self._top(list).append(item)
+        elif opcode == 'APPENDS':
+            items = self._pop_marked()
+            self._top(list).extend(items)
+        elif opcode == 'SETITEM':
+            value, key = self._pop(), self._pop()
+            _set_items(self._top(dict), [key, value])
+        elif opcode == 'SETITEMS':
+            items = self._pop_marked()
+            _set_items(self._top(dict), items)
+        elif opcode == 'GLOBAL':
+            stack.append(_name(*argument.split(' ', 1)))
+        elif opcode == 'STACK_GLOBAL':
+            name, module = self._pop(), self._pop()
+            stack.append(_name(module, name))
+        elif opcode == 'NEWOBJ':
+            arguments, cls = self._pop(), self._pop()
+            if cls != _Name('Network') or arguments != ():
+                raise Refused(f'makes {_describe(cls)} as an object, which no network file does')
+            stack.append(Network())
+        elif opcode == 'REDUCE':
+            arguments, function = self._pop(), self._pop()
+            stack.append(self._call(function, arguments))
+        elif opcode == 'BUILD':
+            state = self._pop()
+            self._build(self._top(object), state)
+        elif opcode not in ('PROTO', 'FRAME', 'STOP'):
+            raise Refused(f'uses the pickle opcode {opcode}, which no network file needs')
+
+    def _floor(self):
+        return self.marks[-1] if self.marks else 0
+
+    def _pop(self):
+        if len(self.stack) <= self._floor():
+            raise Refused('is damaged: its pickle takes more than it has put')
+        return self.stack.pop()
+
+    def _top(self, kind):
+        if len(self.stack) <= self._floor() or not isinstance(self.stack[-1], kind):
+            raise Refused('is damaged: its pickle fills something that is not a container')
+        return self.stack[-1]
+
+    def _pop_marked(self):
+        start = self.marks.pop()
+        items = self.stack[start:]
+        del self.stack[start:]
+        return items
+
+    def _bytes(self, value):
+        """The bytes of an array: bytes, or text that stands for them as Python 2 wrote it."""
+        if isinstance(value, str):
+            self.budget -= len(value)
+            if self.budget < 0:
+                raise Refused('repeats the same bytes more often than a network would')
+            return value.encode('latin1')
+        if not isinstance(value, bytes | bytearray):
+            raise Refused(f'gives an array {_describe(value)} in place of its bytes')
+        return value
+
+    def _call(self, function, arguments):
+        if not isinstance(function, _Name) or not isinstance(arguments, tuple):
+            raise Refused(f'calls {_describe(function)}, which is not a function')
+        match function.value, arguments:
+            case 'encode', (str() as text, 'latin1'):
+                return self._bytes(text)
+            case '_reconstruct', (_Name('ndarray'), (0,), b'b' | 'b'):
+                return Array()
+            case 'dtype', (str() as code, False | 0, True | 1):
+                if code not in _DTYPES:
+                    raise Refused(f'holds an array of dtype {code[:20]!r}; networks hold numbers')
+                return _DType(np.dtype(code))
+            case 'scalar', (_DType(dtype), bytes() | str() as value):
+                return Array(_array(self._bytes(value), dtype, (), 'C'))
+            case '_frombuffer', (bytes() | bytearray() as value, _DType(dtype), tuple() as shape,
+                                 ('C' | 'F') as order):
+                return Array(_array(value, dtype, shape, order))
+            case 'OrderedDict', ():
+                return {}
+            case 'OrderedDict', (list() as pairs,):
+                items = [item for key, value in pairs for item in (key, value)]
+                return _set_items({}, items)
+        raise Refused(f'calls {function.value} with arguments that no network file gives it')
+
+    def _build(self, target, state):
+        match target, state:
+            case Network(None), dict():
+                target.state = state
+            case Array(None), (1, tuple() as shape, _DType(dtype), bool() | int() as fortran, value):
+                target.value = _array(self._bytes(value), dtype, shape, 'F' if fortran else 'C')
+            case _DType(), (3, '<' | '>' | '|' as order, None, None, None, -1, -1, 0):
+                if order != '|':
+                    target.value = target.value.newbyteorder(order)
+            case _:
+                raise Refused(f'gives {_describe(target)} a state that no network file gives it')
+
+
+def _name(module, name):
+    if not (isinstance(module, str) and isinstance(name, str)):
+        raise Refused('is damaged: it names something by what is not text')
+    if (module, name) in _NAMES:
+        return _Name(_NAMES[module, name])
+    package = module.split('.')[0]
+    if package in _FOREIGN:
+        raise Refused(_FOREIGN[package])
+    what = repr(f'{module}.{name}'[:80])
+    raise Refused(f'asks for {what}, which no network file needs; it may be an attempt to run code')
+
+
+def _set_items(target, items):
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if not isinstance(key, str):  # Hashing nested tuples could take for ever.
+            raise Refused(f'uses {_describe(key)} as a key; the keys of network files are text')
+        target[key] = value
+    return target
+
+
+def _array(data, dtype, shape, order):
+    """A read-only array on the file's own bytes."""
+    if len(shape) > 8 or not all(type(size) is int and size > 0 for size in shape):
+        raise Refused('holds an array whose shape is not a few positive numbers')
+    size = math.prod(shape) * dtype.itemsize
+    if size != len(data):
+        raise Refused(f'holds an array that should have {size} bytes and has {len(data)}')
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _describe(value):
+    if isinstance(value, _Name):
+        return repr(value.value)
+    return f'something of type {type(value).__name__.strip("_")}'

@@ -1,0 +1,112 @@
+"""Writes pickles as the reference does, from this project's networks, without its classes."""
+
+import pickle
+import sys
+import types
+
+import numpy as np
+
+from networks.progan import Discriminator, Generator
+
+
+def pickled(networks_as_states, module, protocol):
+    """Pickles states as instances of `module`.Network."""
+    cls = type('Network', (), {'__module__': module, '__getstate__': lambda self: self.state})
+    sys.modules[module] = types.ModuleType(module)
+    sys.modules[module].Network = cls
+    try:
+        networks = []
+        for state in networks_as_states:
+            networks.append(cls())
+            networks[-1].state = state
+        return pickle.dumps(tuple(networks), protocol)
+    finally:
+        del sys.modules[module]
+
+
+def tensorflow_state(network, arguments, lod=0.0):
+    """The state of a tfutil.Network; `lod` is the stored one."""
+    function = 'G_paper' if isinstance(network, Generator) else 'D_paper'
+    variables = [(name, variable.numpy()) for name, variable in network.named_variables().items()]
+    variables[0] = ('lod', np.float32(lod))
+    return {
+        'version': 2,
+        'name': function[0],
+        'static_kwargs': dict(arguments),
+        'build_module_src': 'import os\n',
+        'build_func_name': function,
+        'variables': variables,
+    }
+
+
+def theano_state(network, arguments, lod=0.0):
+    """The state of the Theano version's network.Network, written from the description of its layout."""
+    generator = isinstance(network, Generator)
+    L = network.resolution_log2
+    if generator:
+        order = ['4x4/Dense', '4x4/Conv']
+        order += [f'{2**s}x{2**s}/Conv{i}' for s in range(3, L + 1) for i in (0, 1)]
+        order += [f'ToRGB_lod{lod}' for lod in range(L - 1)]
+    else:
+        order = ['FromRGB_lod0']
+        for s in range(L, 2, -1):
+            order += [f'{2**s}x{2**s}/Conv{i}' for i in (0, 1)] + [f'FromRGB_lod{L - s + 1}']
+        order += ['4x4/Conv', '4x4/Dense0', '4x4/Dense1']
+
+    params = []
+    for name in order:
+        weight, bias = (network.named_variables()[f'{name}/{kind}'].numpy() for kind in ('weight', 'bias'))
+        scale = network.named_layers[name].weight_scale
+        if name == '4x4/Dense':
+            weight = weight.reshape(len(weight), -1, 4, 4).swapaxes(0, 1)
+        elif name == '4x4/Dense0':
+            weight = weight.T.reshape(weight.shape[1], -1, 4, 4)[:, :, ::-1, ::-1]
+        elif 'RGB' in name:
+            weight = weight[0, 0]
+        elif 'Conv' in name:
+            weight = weight[::-1, ::-1].transpose(3, 2, 0, 1)
+        if network.use_wscale:
+            # Any split of the product may be stored: here the scale is twice He's constant.
+            params += [np.ascontiguousarray(weight / 2), np.float32(2 * scale), bias]
+        else:
+            params += [np.ascontiguousarray(weight), bias]
+    spec = (
+        {'func': 'G_progressive_8', 'use_batchnorm': False, 'tanh_at_end': None}
+        if generator
+        else {
+            'func': 'D_progressive_8',
+            'mbstat_func': 'Tstdeps',
+            'mbstat_avg': 'all',
+            'mbdisc_kernels': None,
+            'use_gdrop': True,
+            'use_layernorm': False,
+        }
+    )
+    return {
+        'build_func_spec': spec | dict(arguments),
+        'build_module_src': 'import os\n',
+        'param_values': params,
+        'toplevel_params': {'cur_lod': np.float32(lod)},
+    }
+
+
+def tiny(layout='tensorflow', protocol=4, lod=0.0, resolution=4, label_size=0, use_wscale=True, seed=1):
+    """A whole file of small random networks -> (bytes, (G, D))."""
+    arguments = {
+        'resolution': resolution,
+        'num_channels': 3,
+        'label_size': label_size,
+        'fmap_base': 16,
+        'fmap_decay': 1.0,
+        'fmap_max': 4,
+        'use_wscale': use_wscale,
+    }
+    theano = layout == 'theano'
+    G = Generator(**arguments, fused_scale=not theano, seed=seed)
+    D = Discriminator(**arguments, fused_scale=not theano, mbstd_group_size=16 if theano else 4, seed=seed)
+    for i, variable in enumerate([*G.trainable_variables, *D.trainable_variables]):
+        if variable.name == 'bias':
+            variable.assign(np.random.RandomState(i).randn(*variable.shape))
+    state, module = (theano_state, 'network') if theano else (tensorflow_state, 'tfutil')
+    states = [state(network, arguments, lod) for network in (G, D, G)]
+    return pickled(states, module, protocol), (G, D)
