@@ -1,13 +1,9 @@
-import os
-
 import numpy as np
 import pytest
 
 from networks.images import generate_images, memory_per_image, to_uint8
 from networks.official import load_official
 from networks.progan import Generator
-
-GOLDENS = os.path.join(os.path.dirname(__file__), 'goldens', 'pickles')
 
 
 @pytest.fixture(scope='module')
@@ -36,10 +32,9 @@ def test_minibatches_change_nothing_and_keep_the_order(Gs):
 
 
 def test_devices_share_the_work_and_agree(Gs):
-    # More logical devices need a process of their own; two queues on one device exercise the same code.
     latents, labels = _inputs(Gs)
     one = np.concatenate([*generate_images(Gs, latents, labels, minibatch=3)])
-    two = np.concatenate([*generate_images(Gs, latents, labels, minibatch=3, devices=['CPU:0', 'CPU:0'])])
+    two = np.concatenate([*generate_images(Gs, latents, labels, minibatch=3, devices=['CPU:0', 'CPU:1', 'CPU:2'])])
     np.testing.assert_array_equal(one, two)
 
 
@@ -54,9 +49,9 @@ def test_a_network_saved_while_fading_gives_its_pictures_at_the_stored_lod(Gs):
     assert np.any(stored != np.concatenate([*generate_images(Gs, latents, labels)]))
 
 
-def test_shrinking_is_the_references():
-    golden = np.load(os.path.join(GOLDENS, 'network_a_run.npz'))
-    network = load_official(os.path.join(GOLDENS, 'network_a.pkl'), names=('Gs',)).Gs
+def test_shrinking_is_the_references(goldens):
+    golden = np.load(goldens / 'pickles' / 'network_a_run.npz')
+    network = load_official(goldens / 'pickles' / 'network_a.pkl', names=('Gs',)).Gs
     shrunk = np.concatenate([*generate_images(network, golden['latents'], shrink=2)]).transpose(0, 3, 1, 2)
     difference = np.abs(shrunk.astype(int) - golden['images_uint8_shrink2'])
     assert difference.max() <= 1 and (difference > 0).mean() <= 0.001

@@ -12,14 +12,12 @@ from networks.images import generate_images
 from networks.official import load_official
 from networks.snapshot import build_arguments, load_snapshot, save_snapshot
 
-GOLDENS = os.path.join(os.path.dirname(__file__), 'goldens', 'pickles')
-
 
 @pytest.fixture(scope='module', params=['network_a', 'network_theano_wscale'])
-def official(request):
+def official(request, goldens):
     """(snapshot, golden outputs) of both layouts."""
-    golden = np.load(os.path.join(GOLDENS, f'{request.param}_run.npz'))
-    return load_official(os.path.join(GOLDENS, f'{request.param}.pkl')), golden
+    golden = np.load(goldens / 'pickles' / f'{request.param}_run.npz')
+    return load_official(goldens / 'pickles' / f'{request.param}.pkl'), golden
 
 
 def _chw(images):
