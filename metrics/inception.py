@@ -1,0 +1,143 @@
+"""The Inception graph of December 2015, which defines FID and IS: a local file, or downloaded once."""
+import hashlib
+import os
+import tarfile
+import urllib.error
+import urllib.request
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+# The bucket behind http://download.tensorflow.org, which offers no https of its own.
+URL = 'https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz'
+MEMBER = 'classify_image_graph_def.pb'
+INPUT, FEATURES, LOGITS = 'ExpandDims:0', 'pool_3:0', 'softmax/logits/MatMul'
+
+
+def default_cache():
+    """Returns the folder for downloads and features of reals: $XDG_CACHE_HOME/progan, or ~/.cache/progan."""
+    return os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'progan')
+
+
+def sha256(path):
+    """Returns a file's SHA-256 as hexadecimal digits."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def obtain(cache, url=URL):
+    """Returns the path of the archive in the folder `cache`, downloading it if it is not there.
+
+    Its publisher states no checksum, so the one of the first download is recorded beside it, as `sha256sum`
+    prints it, and every later use is checked against that. OSError if the download fails.
+    """
+    path = os.path.join(cache, os.path.basename(url))
+    record = path + '.sha256'
+    if not os.path.exists(path):
+        os.makedirs(cache, exist_ok=True)
+        partial = f'{path}.{os.getpid()}.partial'
+        try:
+            with urllib.request.urlopen(url, timeout=30) as response, open(partial, 'wb') as file:
+                while block := response.read(1 << 20):
+                    file.write(block)
+            read_graph(partial)
+            with open(record, 'w') as file:
+                file.write(f'{sha256(partial)}  {os.path.basename(path)}\n')
+            os.replace(partial, path)
+        except (ValueError, OSError) as error:
+            reason = getattr(error, 'reason', error)
+            raise OSError(f'cannot download the Inception graph from {url} ({reason}); '
+                          f'give a copy of {os.path.basename(url)} with --inception=FILE') from error
+        finally:
+            if os.path.exists(partial):
+                os.remove(partial)
+    if os.path.exists(record):
+        with open(record) as file:
+            check(path, file.read().split()[0])
+    return path
+
+
+def check(path, expected):
+    """Raises ValueError unless the file's SHA-256 is the expected one."""
+    found = sha256(path)
+    if found != expected.lower():
+        raise ValueError(f'{path} has SHA-256 {found}, expected {expected}; '
+                         'replace it, or remove it to download it again')
+
+
+def read_graph(path):
+    """Reads the GraphDef from a .pb, or from a .tgz that holds MEMBER. ValueError for any other file."""
+    try:
+        if tarfile.is_tarfile(path):
+            with tarfile.open(path) as archive:
+                names = [name for name in archive.getnames() if os.path.basename(name) == MEMBER]
+                if not names:
+                    raise ValueError(f'{path} holds no {MEMBER}; expected inception-2015-12-05.tgz')
+                content = archive.extractfile(names[0]).read()
+        else:
+            with open(path, 'rb') as file:
+                content = file.read()
+        graph_def = tf.compat.v1.GraphDef.FromString(content)
+    except (DecodeError, tarfile.TarError, EOFError) as error:
+        raise ValueError(f'{path} is damaged, or neither a graph nor inception-2015-12-05.tgz') from error
+    found = {node.name for node in graph_def.node}
+    for name in (INPUT, FEATURES, LOGITS):
+        if name.split(':')[0] not in found:
+            raise ValueError(f'{path} has no node {name.split(":")[0]!r}; '
+                             'expected the graph of inception-2015-12-05.tgz')
+    return graph_def
+
+
+def modernize(graph_def):
+    """Replaces batch normalizations of 2015 by today's op of the same values: functions refuse the old."""
+    modern = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    for node in graph_def.node:
+        if node.op != 'BatchNormWithGlobalNormalization':
+            modern.node.append(node)
+            continue
+        images, mean, variance, beta, gamma = node.input[:5]
+        if not node.attr['scale_after_normalization'].b:
+            ones = modern.node.add(op='OnesLike', name=f'{node.name}/without_gamma', input=[gamma])
+            ones.attr['T'].type = tf.float32.as_datatype_enum
+            gamma = ones.name
+        norm = modern.node.add(op='FusedBatchNormV3', name=node.name,
+                               input=[images, gamma, beta, mean, variance, *node.input[5:]])
+        norm.attr['T'].type = norm.attr['U'].type = tf.float32.as_datatype_enum
+        norm.attr['epsilon'].f = node.attr['variance_epsilon'].f
+        norm.attr['is_training'].b = False
+    return modern
+
+
+class Inception:
+    """Runs images through the graph: the activations of pool_3 and the logits *without* their bias.
+
+    The reference's score leaves the bias of the last layer out, so published figures do too. Images enter at
+    their own size, as floats 0..255; the graph scales them. `devices` are names that share each minibatch.
+    """
+
+    def __init__(self, path, devices=None):
+        graph_def = modernize(read_graph(path))
+        self.sha256 = sha256(path)
+        self._devices = devices or [d.name for d in tf.config.list_logical_devices('GPU')] or ['CPU:0']
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, None], tf.uint8)])
+        def run(images):
+            images = tf.cast(tf.transpose(images, [0, 2, 3, 1]), tf.float32)
+            pool, matmul = tf.graph_util.import_graph_def(
+                graph_def, {INPUT: images}, [FEATURES, LOGITS], 'inception')
+            weights = matmul.inputs[1]
+            features = tf.reshape(pool, [tf.shape(images)[0], weights.shape[0]])
+            return features, features @ weights
+
+        self._run = run
+
+    def __call__(self, images):
+        """uint8 [N, 3, H, W] -> float32 features [N, 2048] and logits [N, 1008]."""
+        outputs = []
+        for device, part in zip(self._devices, np.array_split(images, len(self._devices)), strict=True):
+            if len(part):
+                with tf.device(device):
+                    outputs.append(self._run(part))
+        features, logits = zip(*outputs, strict=True)
+        return np.concatenate(features), np.concatenate(logits)
