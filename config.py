@@ -89,7 +89,7 @@ class TrainConfig:
     jit: bool = False                    # Compile losses and gradients with XLA.
     deterministic: bool = False          # Only deterministic kernels: the same bytes in every run.
     max_skipped_steps: int = 200         # Stop after so many updates in a row with gradients that are not finite.
-    init_from: str | None = None         # Start from the networks of this snapshot.
+    init_from: str | None = None         # Start from the networks of a snapshot, an official .pkl or a run.
     seed: int = 1000                     # Seeds weights, latents, order of images, everything.
 
 

@@ -14,7 +14,7 @@ flags.DEFINE_integer('devices', None, 'GPUs to use, per worker; short for --set=
 flags.DEFINE_integer('cpu_devices', None, 'Split the CPU into as many devices, to try several without GPUs.')
 flags.DEFINE_bool('jit', None, 'Compile losses and gradients with XLA; short for --set=train.jit=true.')
 flags.DEFINE_string('resume', None, 'Continue a run where its last checkpoint is: latest, a number, a name or a path.')
-flags.DEFINE_string('init_from', None, 'Start from the networks of this snapshot.')
+flags.DEFINE_string('init_from', None, 'Start from the networks of a snapshot .h5, an official .pkl or a run.')
 flags.DEFINE_bool('dry_run', False, 'Print the config, the schedule and the networks, and stop.')
 flags.DEFINE_bool('list', False, 'Print every name that --config accepts, and stop.')
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from data.pipeline import batches
 from data.tfrecords import open_dataset
-from networks.snapshot import load_snapshot, save_snapshot
+from networks.locate import load_network
+from networks.snapshot import save_snapshot
 from training import runs
 from training.devices import POLICIES, sum_over_workers, worker
 from training.images import Grid, save_png
@@ -24,7 +25,7 @@ HEALTH_INTERVAL = 50  # Iterations between looks at the optimizers: each look wa
 def build(config, strategy, init_from=None):
     """What a config describes -> (dataset, schedule, state), before any training.
 
-    `init_from` is the path of a snapshot whose networks the state starts with.
+    `init_from` names a snapshot, an official .pkl or a run whose networks the state starts with.
     """
     data, sections = config.data, dataclasses.asdict(config)
     dataset = open_dataset(data.dir, data.name, data.resolution, data.label_size)
@@ -41,7 +42,7 @@ def build(config, strategy, init_from=None):
         state = make_state(dataset, sections['network'], sections['optimizer'], config.train.precision,
                            POLICIES[config.train.precision], config.train.seed)
     if init_from:
-        start_from(state, load_snapshot(init_from), init_from)
+        start_from(state, load_network(init_from), init_from)
     return dataset, schedule, state
 
 

@@ -1,0 +1,70 @@
+"""Turns an official network pickle into a snapshot: `python import_official.py IN.pkl OUT.h5 --verify`."""
+import runtime  # isort: skip (it must come before TensorFlow)
+
+import hashlib
+
+import numpy as np
+from absl import flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_bool('verify', False, 'Print checksums and parameter counts, and write a sample grid OUT.png.')
+
+
+def main(argv):
+    from networks.official import load_official
+    from networks.snapshot import save_snapshot
+    if len(argv) != 3 or not argv[2].endswith('.h5'):
+        raise ValueError('Two arguments are needed: an official network .pkl and the snapshot .h5 to write, e.g. '
+                         'import_official.py karras2018iclr-celebahq-1024x1024.pkl celebahq.h5.')
+    source, target = argv[1:]
+    snapshot = load_official(source)
+    save_snapshot(target, snapshot.G, snapshot.D, snapshot.Gs)
+    Gs = snapshot.Gs
+    print(f'{target}: {Gs.resolution}x{Gs.resolution}, {Gs.num_channels} channels, {Gs.label_size} labels, latents of '
+          f'{Gs.latent_size}, lod {Gs.lod.numpy():g}')
+    if FLAGS.verify:
+        verify(source, target)
+
+
+def verify(source, target):
+    """Reads both files again, compares them, and shows what they hold."""
+    from networks.images import generate_images
+    from networks.official import load_official
+    from networks.snapshot import load_snapshot
+    from training.images import grid_size, save_png, tile
+    print(f'sha256 {sha256(source)} {source}')
+    print(f'sha256 {sha256(target)} {target}')
+    original, imported = load_official(source), load_snapshot(target)
+    for name in ('G', 'D', 'Gs'):
+        ours, theirs = (getattr(networks, name).named_variables() for networks in (imported, original))
+        if not all(np.array_equal(ours[key].numpy(), theirs[key].numpy(), equal_nan=True) for key in theirs):
+            raise ValueError(f'{target} does not hold the {name} of {source}; was it changed meanwhile?')
+        count = sum(int(np.prod(variable.shape)) for variable in ours.values()) - 1  # lod is no parameter.
+        print(f'{name:2s} {count:>10} parameters in {len(ours) - 1} variables, sha256 {digest(ours)}')
+
+    Gs, size = imported.Gs, grid_size('1080p', imported.Gs.resolution)
+    n = size[0] * size[1]
+    latents = np.random.RandomState(1000).randn(n, Gs.latent_size)
+    labels = np.eye(Gs.label_size)[np.arange(n) // size[0] % Gs.label_size] if Gs.label_size else None
+    images = np.concatenate([*generate_images(Gs, latents, labels)])
+    picture = f'{target.removesuffix(".h5")}.png'
+    save_png(tile(images, size), picture)
+    print(f'{picture}: {n} images at lod {Gs.lod.numpy():g}')
+
+
+def sha256(path):
+    """The checksum of a file, in hexadecimal."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def digest(variables):
+    """The checksum of {name: variable}: of names, shapes and float32 values in the order of the names."""
+    checksum = hashlib.sha256()
+    for name, variable in sorted(variables.items()):
+        checksum.update(f'{name} {list(variable.shape)} '.encode() + variable.numpy().astype('<f4').tobytes())
+    return checksum.hexdigest()
+
+
+if __name__ == '__main__':
+    runtime.run(main)
