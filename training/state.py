@@ -84,10 +84,9 @@ class Checkpoints:
             try:
                 self._checkpoint.restore(path).assert_consumed()
             except (AssertionError, ValueError, tf.errors.OpError) as error:
-                first_line = str(error).splitlines()[0]
-                raise ValueError(
-                    f'The checkpoint {path} is damaged or belongs to another architecture ({first_line}); remove it to resume '
-                    f'from the one before, or start from a snapshot with --init_from.') from error
+                raise ValueError(f'The checkpoint {path} is damaged or belongs to another architecture '
+                                 f'({str(error).splitlines()[0]}); remove it to resume from the one before, or start '
+                                 f'from a snapshot with --init_from.') from error
         return path
 
     def save(self):

@@ -1,0 +1,81 @@
+import dataclasses
+
+import pytest
+
+import config as configs
+from config import Config, from_json, override, resolve, to_json
+
+
+def test_every_name_composes_and_survives_json():
+    for name, preset in configs.PRESETS.items():
+        names = [name, 'cond'] if name == 'row_per_class' else [name]
+        config = resolve(names)
+        for key, value in preset.values.items():
+            section, field = key.split('.')
+            assert getattr(getattr(config, section), field) == value, key
+        assert from_json(to_json(config)) == config
+
+
+def test_names_apply_in_order():
+    config = resolve(['v2-8gpus', 'celebahq', 'fp16', 'nogrowing'])
+    assert (config.data.name, config.data.mirror, config.train.devices) == ('celebahq', True, 8)
+    assert config.train.total_kimg == 10000
+    assert config.schedule.max_minibatch_per_gpu == {512: 16, 1024: 8}
+    assert config.description == 'v2-8gpus-celebahq-fp16-nogrowing'
+
+
+def test_nothing_means_the_demo_and_a_data_set_alone_means_v2_1gpu_in_fp32():
+    assert resolve([]) == resolve(['demo'])
+    assert dataclasses.replace(resolve(['celeba']), description='') == dataclasses.replace(
+        resolve(['celeba', 'v2-1gpu', 'fp32']), description='')
+
+
+def test_overrides_are_typed():
+    config = override(Config(), ['schedule.lod_training_kimg=300', 'train.jit=true', 'data.resolution=None',
+                                 'schedule.minibatch_dict={4: 32, 8:16}', 'data.label_size=full', 'data.name=7'])
+    assert config.schedule.lod_training_kimg == 300.0 and type(config.schedule.lod_training_kimg) is float
+    assert config.train.jit is True and config.data.resolution is None and config.data.label_size == 'full'
+    assert config.schedule.minibatch_dict == {4: 32, 8: 16} and config.data.name == '7'
+
+
+@pytest.mark.parametrize('names, overrides, sentence', [
+    (['celebahq', 'v2-8gpu'], [], "unknown name 'v2-8gpu' in --config; did you mean 'v2-8gpus'?"),
+    (['fp16', 'bf16'], [], "'fp16' and 'bf16', but takes one precision"),
+    (['mnist', 'svhn'], [], "'mnist' and 'svhn', but takes one data set"),
+    (['v1-1gpu', 'demo'], [], "'v1-1gpu' and 'demo', but takes one preset"),
+    (['cond', 'cond1'], [], "'cond' and 'cond1'"),
+    (['nogrowing', 'BENCHMARK'], [], "'nogrowing' and 'BENCHMARK'"),
+    (['mnist', 'row_per_class'], [], "uses no labels; add 'cond'"),
+    ([], ['train.totl_kimg=3'], "unknown key 'train.totl_kimg'; did you mean 'train.total_kimg'?"),
+    ([], ['train.total_kimg=many'], "train.total_kimg is 'many', a str; it must be of type float"),
+    ([], ['train.devices=2.5'], 'train.devices is 2.5, a float; it must be of type int'),
+    ([], ['train.jit=1'], 'must be of type bool'),
+    ([], ['schedule.minibatch_dict={4:"x"}'], "must be of type int"),
+    ([], ['schedule.minibatch_dict=16'], 'must be of type dict'),
+    ([], ['train.devices'], 'sets nothing; write it as train.devices=VALUE'),
+    ([], ['train.precision=fp8'], "must be one of 'fp32', 'fp16', 'bf16'"),
+    ([], ['train.total_kimg=0'], 'must be positive'),
+    ([], ['schedule.minibatch_dict={4:-8}'], 'must be positive'),
+    ([], ['data.resolution=20'], 'must be a power of two'),
+    ([], ['data.label_size=3'], "must be 0, 1 or 'full'"),
+    ([], ['optimizer.beta2=1.0'], 'must be below 1'),
+    ([], ['train.Gs_decay=1.5'], 'between 0 and 1'),
+])
+def test_what_is_wrong_is_said_in_one_sentence(names, overrides, sentence):
+    with pytest.raises(ValueError) as error:
+        resolve(names, overrides)
+    assert sentence in str(error.value) and '\n' not in str(error.value)
+
+
+def test_json_of_another_shape_is_refused():
+    text = to_json(resolve([]))
+    with pytest.raises(ValueError, match="unknown key 'train.sead'; did you mean 'train.seed'"):
+        from_json(text.replace('"seed"', '"sead"'))
+    with pytest.raises(ValueError, match='must be of type int'):
+        from_json(text.replace('"devices": 1', '"devices": "one"'))
+
+
+def test_describe_names_everything():
+    text = configs.describe()
+    assert all(name in text for name in configs.PRESETS)
+    assert sum(name.startswith('lsun-') for name in configs.PRESETS) == 30

@@ -1,0 +1,78 @@
+import dataclasses
+import json
+
+import pytest
+
+from config import resolve
+from training.schedule import Schedule
+
+
+def schedule(names, resolution=1024, devices=1, overrides=(), **changes):
+    values = dataclasses.asdict(resolve(names, overrides).schedule)
+    return Schedule(resolution, devices, **{**values, **changes})
+
+
+def test_schedule_equals_reference_for_the_golden_presets_and_precisions(goldens):
+    golden = json.loads((goldens / 'training_schedule.json').read_text())
+    assert len(golden) == 9
+    for key, expected in golden.items():
+        preset, precision = key.removeprefix('preset-').split('/')
+        if precision == 'none':
+            ours = schedule([preset], devices=expected['num_gpus'], max_minibatch_per_gpu={})
+        else:
+            ours = schedule([preset, precision], devices=expected['num_gpus'])
+        for nimg, *row in expected['rows']:
+            phase = ours.at(nimg)
+            assert [phase.lod, phase.resolution, phase.minibatch, phase.G_learning_rate, phase.D_learning_rate,
+                    phase.tick_nimg / 1000] == row, (key, nimg)
+
+
+@pytest.mark.parametrize('preset, devices, minibatches, learning_rates', [
+    ('v1-1gpu', 1, [16, 16, 16, 16, 16, 16, 14, 6, 3], [.001] * 9),
+    ('v2-1gpu', 1, [128, 128, 128, 64, 32, 16, 8, 4, 4], [.001] * 8 + [.0015]),
+    ('v2-2gpus', 2, [256, 256, 128, 64, 32, 16, 8, 8, 8], [.001] * 7 + [.0015, .002]),
+    ('v2-4gpus', 4, [512, 256, 128, 64, 32, 16, 16, 16, 16], [.001] * 6 + [.0015, .002, .003]),
+    ('v2-8gpus', 8, [512, 256, 128, 64, 32, 32, 32, 32, 32], [.001] * 5 + [.0015, .002, .003, .003])])
+def test_presets_have_the_minibatches_and_learning_rates_of_the_table(preset, devices, minibatches, learning_rates):
+    ours = schedule([preset], devices=devices, max_minibatch_per_gpu={})
+    length = 1600_000 if preset.startswith('v1') else 1200_000
+    phases = [ours.at(i * length) for i in range(9)]
+    assert [phase.resolution for phase in phases] == [4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    assert [phase.minibatch for phase in phases] == minibatches
+    assert [phase.G_learning_rate for phase in phases] == learning_rates
+    assert [phase.D_learning_rate for phase in phases] == learning_rates
+
+
+def test_lod_falls_by_one_per_phase_and_stays_at_zero():
+    ours = schedule(['celeba'], resolution=16)
+    assert [ours.lod_at(k * 1000) for k in (0, 600, 900, 1200, 1800, 2100, 2400, 9000)] == [2, 2, 1.5, 1, 1, 0.5, 0, 0]
+
+
+def test_without_growing_training_starts_at_full_resolution():
+    phase = schedule(['celeba', 'nogrowing'], resolution=128).at(0)
+    assert (phase.lod, phase.resolution) == (0, 128)
+
+
+def test_minibatch_is_rounded_to_devices_then_capped():
+    ours = schedule(['celeba'], 16, 3, minibatch_dict={4: 16}, max_minibatch_per_gpu={4: 4})
+    assert ours.at(0).minibatch == 12
+    assert dataclasses.replace(ours, max_minibatch_per_gpu={}).at(0).minibatch == 15
+
+
+def test_too_many_devices_are_refused():
+    with pytest.raises(ValueError, match='minibatch at 4x4 is 2, too small for 4 devices'):
+        schedule(['celeba'], 16, 4, minibatch_dict={4: 2}).at(0)
+
+
+def test_starting_above_the_resolution_of_the_images_is_refused():
+    with pytest.raises(ValueError, match='lod_initial_resolution is 32, but the images have 16'):
+        schedule(['celeba'], 16, lod_initial_resolution=32)
+
+
+def test_phases_cover_training_without_gaps_and_agree_with_the_schedule():
+    ours = schedule(['demo'], 16)
+    phases = ours.phases(60_000)
+    assert [(start, end, phase.resolution) for start, end, phase in phases] == [
+        (0, 4000, 4), (4000, 8000, 8), (8000, 12000, 8), (12000, 16000, 16), (16000, 60000, 16)]
+    assert [(ours.lod_at(start), ours.lod_at(end)) for start, end, _ in phases] == [(2, 2), (2, 1), (1, 1), (1, 0), (0, 0)]
+    assert len(schedule(['demo', 'nogrowing'], 16).phases(60_000)) == 1
