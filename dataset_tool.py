@@ -1,4 +1,5 @@
 """Builds, extracts and compares data sets: `python dataset_tool.py` lists the commands."""
+import collections
 import contextlib
 import difflib
 import functools
@@ -12,13 +13,24 @@ from absl import flags
 from PIL import Image
 
 import runtime
-from data import sources
+from data import faces, sources, toyfaces
 from data.parallel import ordered_map
 from data.tfrecords import Dataset, Writer
 
 flags.DEFINE_integer('num_workers', None, 'Worker processes (default: one per core; 0: none).')
 flags.DEFINE_integer('shuffle', None, '1 (default): shuffles the images; 0: keeps the order of their names.')
 flags.DEFINE_bool('ignore_labels', None, 'Compares the images only.')
+flags.DEFINE_string('celeba_dir', None, 'Folder of img_celeba/*.jpg and Anno/list_landmarks_celeba.txt.')
+flags.DEFINE_string('delta_dir', None, 'Folder of image_list.txt and deltas*.zip; without it, images are only aligned.')
+flags.DEFINE_integer('expected_images', None, 'Photographs in --celeba_dir (default: 202599; 0: any number).')
+flags.DEFINE_integer('size', None, 'Width and height of the images: 256, 512 or 1024 (default).')
+flags.DEFINE_string('image_list', None, 'Text file of the images to use, one name per line (default: all).')
+flags.DEFINE_integer('select', None, 'How many images to use, the sharpest (default: 0, all).')
+flags.DEFINE_string('grades', None, 'File that keeps the grades of --select, to go on after an interruption.')
+flags.DEFINE_integer('max_images', None, 'Uses the first so many images only, for a trial (default: 0, all).')
+flags.DEFINE_integer('num_images', None, 'How many faces to draw (default: 16).')
+flags.DEFINE_integer('num_deltas', None, 'How many of them get a delta (default: 8).')
+flags.DEFINE_integer('seed', None, 'Seed of what is drawn (default: 0).')
 
 BATCH_BYTES = 2 ** 22  # Of images that are read or written at a time.
 
@@ -29,12 +41,17 @@ def build(tfrecord_dir, source, num_workers=None):
     workers = num_workers if source.heavy else 0
     loaded = ordered_map(source.load, source.items, workers, chunk=max(some // 64, 1))
     label_size = 0 if source.labels is None else source.labels.shape[1]
+    remarks = collections.Counter()
     with (contextlib.closing(loaded),
           Writer(tfrecord_dir, source.resolution, source.num_channels, label_size) as writer):
         while batch := list(itertools.islice(loaded, some)):
             indices, images = zip(*batch, strict=True)
+            if source.remarks:
+                images, words = zip(*images, strict=True)
+                remarks.update(words)
             writer.add(np.stack(images), source.labels[list(indices)] if label_size else None)
-    print(f"'{tfrecord_dir}': {writer.num_images} images of {source.resolution}x{source.resolution}")
+    print(f"'{tfrecord_dir}': {writer.num_images} images of {source.resolution}x{source.resolution}"
+          + ''.join(f', {count} {word}' for word, count in sorted(remarks.items())))
 
 
 def extract(tfrecord_dir, output_dir, *, num_workers=None):
@@ -89,12 +106,14 @@ def compare(tfrecord_dir_a, tfrecord_dir_b, *, ignore_labels=False):
 
 
 SOURCES = {
+    'create_celebahq': faces.celebahq_source,
     'create_digits': sources.digits,
     'create_from_images': sources.from_images,
 }
 TOOLS = {
     'extract': extract,
     'compare': compare,
+    'create_toyfaces': toyfaces.create,
 }
 
 
@@ -110,7 +129,7 @@ def _arguments(command):
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     switches = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     if command in SOURCES:
-        return ['tfrecord_dir', *positional], [*switches, 'num_workers']
+        return ['tfrecord_dir', *positional], [s for s in switches if s != 'num_workers'] + ['num_workers']
     return positional, switches
 
 
@@ -136,8 +155,11 @@ def main(argv):
     if command in TOOLS:
         TOOLS[command](*values, **given)
     else:
-        num_workers = given.pop('num_workers', None)
-        build(values[0], SOURCES[command](*values[1:], **given), num_workers)
+        source = SOURCES[command]
+        num_workers = given.get('num_workers')
+        if 'num_workers' not in inspect.signature(source).parameters:
+            given.pop('num_workers', None)
+        build(values[0], source(*values[1:], **given), num_workers)
 
 
 if __name__ == '__main__':

@@ -1,12 +1,19 @@
-"""Photographs with face landmarks, laid out as CelebA: a folder img_celeba/ and one landmark file."""
+"""Photographs with landmarks, laid out as CelebA, as a source of images: create_celebahq of dataset_tool.py."""
 import collections
 import dataclasses
+import functools
 import os
 
 import numpy as np
 
+from data import celebahq, deltas
+from data.parallel import ordered_map
+from data.sharpness import sharpness
+from data.sources import Source
+
 NUM_CELEBA = 202599
 IMAGE_DIR, LANDMARK_FILE = 'img_celeba', os.path.join('Anno', 'list_landmarks_celeba.txt')
+APPROXIMATE = 'approximate (decoded otherwise than by the makers, within a few levels)'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,3 +74,122 @@ def read_landmarks(path):
     if times > 1:
         raise ValueError(f"'{path}' lists '{name}' {times} times")
     return tuple(names), np.stack(values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """One image to build: its file, its landmarks (float32 [5, 2]) and, in CelebA-HQ, its delta."""
+    path: str
+    landmarks: np.ndarray
+    delta: deltas.Delta | None = None
+
+    def __str__(self):
+        return self.path
+
+
+def celebahq_source(*, celeba_dir=None, delta_dir=None, expected_images=NUM_CELEBA, size=1024, image_list=None,
+                    select=0, grades=None, max_images=0, num_workers=None):
+    """CelebA-HQ from CelebA and the deltas; without `delta_dir` the aligned photographs themselves.
+
+    These may be all, those that the text file `image_list` names line by line, or the `select` sharpest. The file
+    `grades` keeps the grades of all for another time. `max_images` limits either, for a trial.
+    """
+    if not celeba_dir:
+        raise ValueError(f'give --celeba_dir=FOLDER, which holds {IMAGE_DIR}/ and {LANDMARK_FILE}')
+    if size not in (256, 512, 1024):
+        raise ValueError(f'--size={size} is not possible; expected 256, 512 or 1024')
+    if select < 0 or max_images < 0:
+        raise ValueError('--select and --max_images are numbers of images, not below 0')
+    if delta_dir and (image_list or select):
+        raise ValueError('--image_list and --select choose images where there is no --delta_dir: the deltas bring '
+                         'their own list')
+    faces = open_faces(celeba_dir, expected_images)
+    items = [Face(os.path.join(faces.image_dir, name), landmarks)
+             for name, landmarks in zip(faces.names, faces.landmarks, strict=True)]
+    if delta_dir:
+        num_zips = deltas.NUM_OFFICIAL_ZIPS if expected_images == NUM_CELEBA else None
+        items = [dataclasses.replace(items[delta.orig_idx], delta=delta)
+                 for delta in deltas.read_deltas(delta_dir, faces.names, num_zips)]
+    if image_list:
+        items = [items[i] for i in read_choice(image_list, faces.names)]
+    items = items[:max_images or None]
+    if select:
+        items = sharpest(items, select, grades, num_workers)
+    load = functools.partial(load_face, size=size)
+    return Source(size, 3, items, load, heavy=True, remarks=bool(delta_dir)).shuffled()
+
+
+def read_choice(path, names):
+    """Positions in `names` of the names that a text file lists, one per line."""
+    with open(path, encoding='utf-8') as file:
+        chosen = [line.strip() for line in file if line.strip()]
+    position = {name: i for i, name in enumerate(names)}
+    for name, times in collections.Counter(chosen).items():
+        if name not in position:
+            raise ValueError(f"'{path}' lists '{name}', which has no landmarks")
+        if times > 1:
+            raise ValueError(f"'{path}' lists '{name}' {times} times")
+    return [position[name] for name in chosen]
+
+
+def load_face(face, size):
+    """Builds one image, uint8 [3, size, size]; with a delta also whether it is exact, in words."""
+    with open(face.path, 'rb') as file:
+        jpeg = file.read()
+    image = celebahq.align(jpeg, face.landmarks)
+    if not face.delta:
+        return shrink(image, size)
+    image, exact = deltas.publish(image, jpeg, face.delta)
+    return shrink(image, size), 'exact' if exact else APPROXIMATE
+
+
+def shrink(image, size):
+    """Box means, rounded half to even: uint8 [3, R, R] -> uint8 [3, size, size]."""
+    factor = image.shape[1] // size
+    boxes = image.reshape(3, size, factor, size, factor)
+    return np.rint(boxes.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+
+
+def sharpest(faces, count, grades_path, num_workers):
+    """The `count` faces with the highest grade, in their own order.
+
+    Grades already in the text file `grades_path` (name and grade per line) are not computed again; new ones are
+    appended as they come, so that an interrupted run goes on where it was.
+    """
+    if count > len(faces):
+        raise ValueError(f'--select={count} is more than the {len(faces)} images there are')
+    grades = read_grades(grades_path) if grades_path else {}
+    ungraded = [face for face in faces if os.path.basename(face.path) not in grades]
+    with open(grades_path or os.devnull, 'a', encoding='utf-8') as file:
+        for index, grade in ordered_map(grade_face, ungraded, num_workers):
+            name = os.path.basename(ungraded[index].path)
+            grades[name] = grade
+            file.write(f'{name} {grade:.6f}\n')
+            file.flush()
+    ranking = sorted(range(len(faces)), key=lambda i: -grades[os.path.basename(faces[i].path)])
+    return [faces[i] for i in sorted(ranking[:count])]
+
+
+def grade_face(face):
+    """Sharpness of the aligned 1024x1024 image, to six digits."""
+    return round(sharpness(load_face(dataclasses.replace(face, delta=None), celebahq.OUTPUT_SIZE)), 6)
+
+
+def read_grades(path):
+    """Name -> grade of a file of grades; removes a last line that an interruption cut short."""
+    if not os.path.exists(path):
+        return {}
+    with open(path, 'rb') as file:
+        complete, newline, fragment = file.read().rpartition(b'\n')
+    grades = {}
+    for number, line in enumerate(complete.decode('utf-8', 'replace').split('\n') if newline else [], 1):
+        try:
+            name, grade = line.rsplit(None, 1)
+            grades[name] = float(grade)
+        except ValueError:
+            raise ValueError(f"'{path}' line {number}: expected a file name and its grade, found '{line}'") from None
+    if fragment:
+        if not grades:  # Rather not touch a file that may be something else.
+            raise ValueError(f"'{path}' is no file of grades, a name and a number per line")
+        os.truncate(path, len(complete) + 1)
+    return grades

@@ -21,6 +21,7 @@ class Source:
     load: Callable
     labels: np.ndarray | None = None  # float32 [N, label_size]
     heavy: bool = False  # Whether `load` is worth worker processes.
+    remarks: bool = False  # Whether `load` returns (image, a word on it), to be counted and reported.
 
     def shuffled(self):
         """The same images and labels in the order of the reference's commands that shuffle."""

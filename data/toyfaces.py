@@ -79,24 +79,24 @@ def _backdrop(random, width, height):
     return PIL.Image.fromarray(np.uint8(blobs * 0.8 + texture[:, :, np.newaxis] * 0.2))
 
 
-def create(target, num_images=16, num_deltas=8, seed=0):
-    """Writes img_celeba/, Anno/ and deltas/ into a new folder; the deltas are for the first images.
-
-    The folder appears complete or not at all.
-    """
+def create(toyfaces_dir, *, num_images=16, num_deltas=8, seed=0):
+    """Draws a new folder of img_celeba/, Anno/ and deltas/ (for the first images), or none at all."""
     if not 1 <= num_images <= 999999 or not 0 <= num_deltas <= num_images:
         raise ValueError(f'{num_images} images with {num_deltas} deltas were asked for; expected 1 to 999999 '
                          'images and at most one delta for each')
-    if os.path.exists(target):
-        raise FileExistsError(f"'{target}' exists already; give another name or delete it first")
-    folder, name = os.path.split(os.path.abspath(target))
+    if os.path.exists(toyfaces_dir):
+        raise FileExistsError(f"'{toyfaces_dir}' exists already; give another name or delete it first")
+    folder, name = os.path.split(os.path.abspath(toyfaces_dir))
     partial = os.path.join(folder, f'.{name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     try:
         _write(partial, num_images, num_deltas, seed)
-        os.replace(partial, target)
+        os.replace(partial, toyfaces_dir)
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # After a success this name is gone already.
+    print(f"'{toyfaces_dir}': {num_images} faces; use them with: python dataset_tool.py create_celebahq datasets/toyhq "
+          f'--expected_images=0 --celeba_dir={toyfaces_dir}'
+          + (f' --delta_dir={os.path.join(toyfaces_dir, "deltas")}' if num_deltas else ''))
 
 
 def _write(folder, num_images, num_deltas, seed):
