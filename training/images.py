@@ -48,11 +48,22 @@ def tile(images, size):
     return canvas.reshape(rows, columns, h, w, c).transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
 
 
+def pil_image(picture):
+    """uint8 [H, W, 1 or 3] -> PIL image."""
+    return PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+
+
 def save_png(picture, path):
     """Writes uint8 [H, W, 1 or 3] as a PNG, which appears complete or not at all."""
+    save_picture(picture, path, 'png')
+
+
+def save_picture(picture, path, format):
+    """Writes uint8 [H, W, 1 or 3] as 'png', 'jpg' or 'webp', which appears complete or not at all."""
+    options = {'png': {}, 'jpg': {'quality': 95, 'subsampling': 0}, 'webp': {'quality': 95}}[format]
     partial = f'{path}.partial'
     try:
-        PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(partial, 'png')
+        pil_image(picture).save(partial, 'jpeg' if format == 'jpg' else format, **options)
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):

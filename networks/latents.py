@@ -1,0 +1,66 @@
+"""Which latents and labels pictures are made from: seeds, rows of one random state, files, walks."""
+import numpy as np
+import scipy.ndimage
+
+
+def parse_integers(text):
+    """'0-3,7' -> [0, 1, 2, 3, 7]; ValueError for anything else."""
+    numbers = []
+    for part in text.split(','):
+        first, dash, last = part.strip().partition('-')
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f'{text!r} is not a list of numbers; write for example 0-99 or 477,56,83.')
+        numbers += range(int(first), int(last if dash else first) + 1)
+    if not numbers or max(numbers) >= 2 ** 32:
+        raise ValueError(f'{text!r} is an empty range or holds a number beyond 4294967295.')
+    return numbers
+
+
+def of_seeds(seeds, latent_size):
+    """One latent per seed, RandomState(seed).randn(1, latent_size). -> float32 [N, latent_size]"""
+    return np.concatenate([np.random.RandomState(seed).randn(1, latent_size) for seed in seeds]).astype(np.float32)
+
+
+def of_rows(random_state, rows, latent_size):
+    """Rows of RandomState(random_state).randn(..., latent_size), as the reference's scripts pick them."""
+    return np.random.RandomState(random_state).randn(max(rows) + 1, latent_size)[rows].astype(np.float32)
+
+
+def walk(num_frames, num_images, latent_size, smoothing, seed):
+    """A closed walk of independent latents. -> float32 [num_frames, num_images, latent_size]
+
+    Gaussian noise, smoothed over `smoothing` frames (stddev) with wrap-around, each latent normalized to unit mean
+    square: an even walk on the hypersphere (paper, the interpolation videos).
+    """
+    latents = np.random.RandomState(seed).randn(num_frames, num_images, latent_size)
+    latents = scipy.ndimage.gaussian_filter(latents, [smoothing, 0, 0], mode='wrap')
+    return (latents / np.sqrt(np.mean(np.square(latents), axis=-1, keepdims=True))).astype(np.float32)
+
+
+def one_hot(classes, label_size):
+    """Classes -> float32 [N, label_size]; ValueError for a class that the network does not know."""
+    if label_size == 0:
+        raise ValueError('A class was given, but this network was trained without labels.')
+    for c in classes:
+        if not 0 <= c < label_size:
+            raise ValueError(f'Class {c} is out of range; this network knows the classes 0 to {label_size - 1}.')
+    return np.eye(label_size, dtype=np.float32)[classes]
+
+
+def drawn_classes(seeds, label_size):
+    """One class per seed, RandomState(seed).randint(label_size), for a conditional network without a given class."""
+    return [int(np.random.RandomState(seed).randint(label_size)) for seed in seeds]
+
+
+def load_array(path, what):
+    """Reads an array of numbers from a .npy file without ever unpickling."""
+    try:
+        with open(path, 'rb') as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'There is no file {path}; give the .npy file of the {what}.') from None
+    except ValueError as error:
+        raise ValueError(f'{path} is not a .npy file of numbers ({error}); save the {what} with numpy.save.') from error
+    if array.dtype.kind not in 'fiu':
+        raise ValueError(f'{path} holds an array of {array.dtype}; the {what} are numbers.')
+    return array
