@@ -87,15 +87,13 @@ class Face:
         return self.path
 
 
-def celebahq_source(*, celeba_dir=None, delta_dir=None, expected_images=NUM_CELEBA, size=1024, image_list=None,
+def celebahq_source(celeba_dir, delta_dir=None, *, expected_images=NUM_CELEBA, size=1024, image_list=None,
                     select=0, grades=None, max_images=0, num_workers=None):
     """CelebA-HQ from CelebA and the deltas; without `delta_dir` the aligned photographs themselves.
 
     These may be all, those that the text file `image_list` names line by line, or the `select` sharpest. The file
     `grades` keeps the grades of all for another time. `max_images` limits either, for a trial.
     """
-    if not celeba_dir:
-        raise ValueError(f'give --celeba_dir=FOLDER, which holds {IMAGE_DIR}/ and {LANDMARK_FILE}')
     if size not in (256, 512, 1024):
         raise ValueError(f'--size={size} is not possible; expected 256, 512 or 1024')
     if select < 0 or max_images < 0:

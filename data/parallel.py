@@ -15,30 +15,31 @@ from absl import logging
 _function = None  # What a worker process computes, given once when it starts.
 
 
-def ordered_map(function, items, num_workers=None, start=0, chunk=1, on_error='stop', describe=str):
+def ordered_map(function, items, num_workers=None, start=0, chunk=1, on_error='stop', total=None):
     """Yields (index, function(items[index])) in order, from index `start` on.
 
     `function` runs in `num_workers` processes (None: one per core; 0: in this one) on `chunk` items at a
     time, and only a few chunks ahead of the consumer. It must be importable by name, as must the main module.
-    Where it raises a ValueError or OSError, a ValueError names the item by `describe(item)`; with on_error
+    Where it raises a ValueError or OSError, a ValueError names the item; with on_error
     'skip' a warning does, and the item is left out.
     """
-    num_workers = len(os.sched_getaffinity(0)) if num_workers is None else num_workers
+    if num_workers is None:
+        num_workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     chunks = (items[i:i + chunk] for i in range(start, len(items), chunk))
     if num_workers:
         outcomes = _in_processes(function, chunks, num_workers)
     else:
         outcomes = (_outcomes(some, function) for some in chunks)
-    progress = tqdm.tqdm(total=len(items), initial=start, unit=' images', disable=None, dynamic_ncols=True)
+    progress = tqdm.tqdm(total=total or len(items), initial=start, unit=' images', disable=None)
     with contextlib.closing(outcomes), progress:
         for index, (result, error) in enumerate(itertools.chain.from_iterable(outcomes), start):
             progress.update()
             if error is None:
                 yield index, result
             elif on_error == 'skip':
-                logging.warning("skipped '%s': %s", describe(items[index]), error)
+                logging.warning("left out '%s': %s", items[index], error)
             else:
-                raise ValueError(f"'{describe(items[index])}': {error}") from error
+                raise ValueError(f"'{items[index]}' {error}") from error
 
 
 def _in_processes(function, chunks, num_workers):

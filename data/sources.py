@@ -1,14 +1,21 @@
-"""One function per source of images; each checks its input and describes it as a Source.
+"""One function per published source of images; each checks its input and describes it as a Source.
 
 The arguments of these functions are the arguments of the `create_*` commands of dataset_tool.py.
+`expected_images` is the number of images of the published files; 0 accepts any.
 """
 import dataclasses
 import functools
+import glob
+import gzip
+import io
 import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
+
+from data import pickles
+from data.images import crop_square, decode, to_planes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +28,8 @@ class Source:
     load: Callable
     labels: np.ndarray | None = None  # float32 [N, label_size]
     heavy: bool = False  # Whether `load` is worth worker processes.
+    max_images: int | None = None  # Stop after so many good ones.
+    on_error: str = 'stop'  # What to do about a bad item unless the user says: 'stop' or 'skip' it.
     remarks: bool = False  # Whether `load` returns (image, a word on it), to be counted and reported.
 
     def shuffled(self):
@@ -41,45 +50,194 @@ def one_hot(classes, num_classes):
     return np.eye(num_classes, dtype=np.float32)[classes]
 
 
+def _checked(path, images, classes, num_classes, shape, expected_images):
+    """Images uint8 [N, *shape] and one-hot labels, or an error that says what is wrong with the contents of `path`."""
+    images, classes = np.asarray(images), np.asarray(classes).reshape(-1)
+    if images.dtype != np.uint8 or images.size != len(classes) * np.prod(shape) or not len(classes):
+        raise ValueError(f"'{path}' holds {images.dtype} {list(images.shape)} and {len(classes)} labels; "
+                         f'expected uint8 images of {list(shape)}, each with its label')
+    if expected_images and len(images) != expected_images:
+        raise ValueError(f"'{path}' holds {len(images)} images; expected {expected_images} "
+                         '(--expected_images=0 takes any number)')
+    if classes.dtype.kind not in 'iu' or classes.min() < 0 or classes.max() >= num_classes:
+        raise ValueError(f"'{path}' holds labels from {classes.min()} to {classes.max()}; "
+                         f'expected 0 to {num_classes - 1}')
+    return images.reshape(-1, *shape), one_hot(classes, num_classes)
+
+
+def _found(folder, *names):
+    """Paths of files that must be in a folder."""
+    missing = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
+    if missing:
+        raise FileNotFoundError(f"'{folder}' lacks {', '.join(missing)}")
+    return [os.path.join(folder, name) for name in names]
+
+
 def digits():
-    """The 1797 handwritten digits of scikit-learn (scans of 8x8), as 16x16 with 10 labels; needs no
-    download.
-    """
-    from sklearn.datasets import load_digits  # Takes seconds to import; only this source needs it.
+    """The 1797 handwritten digits of scikit-learn (scans of 8x8), as 16x16 with 10 labels; needs no download."""
+    from sklearn.datasets import load_digits  # Takes seconds to import, and only this source needs it.
     scans = load_digits()
     gray = np.rint(scans.images * (255 / 16)).astype(np.uint8)
     images = [np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.LANCZOS)) for image in gray]
     return from_arrays(np.stack(images)[:, np.newaxis], one_hot(scans.target, 10)).shuffled()
 
 
-def from_images(image_dir, *, shuffle=1):
-    """A folder of images, all gray or all RGB, of one square power-of-two size, in the order of their
-    names.
-    """
-    if not os.path.isdir(image_dir):
-        raise FileNotFoundError(f"'{image_dir}' is not a folder")
-    paths = [os.path.join(image_dir, name) for name in sorted(os.listdir(image_dir))
-             if os.path.splitext(name)[1].lower() in Image.registered_extensions()]
-    if not paths:
-        raise FileNotFoundError(f"'{image_dir}' holds no image files")
+def _read_idx(path):
+    """Array of a gzipped IDX file (the format's description is on the MNIST page)."""
     try:
-        with Image.open(paths[0]) as first:
-            size, mode = first.size, first.mode
-    except OSError as error:
-        raise ValueError(f"'{paths[0]}': {error}") from error
-    if mode not in ('L', 'RGB') or size[0] != size[1] or size[0] & (size[0] - 1):
-        raise ValueError(f"'{paths[0]}' is {size[0]}x{size[1]} {mode}; "
-                         'expected a square power of two, L (gray) or RGB')
-    load = functools.partial(load_image, size=size, mode=mode)
-    source = Source(size[0], len(mode), paths, load, heavy=True)
+        with gzip.open(path) as file:
+            data = file.read()
+        ndim = data[3]
+        shape = np.frombuffer(data, '>i4', ndim, offset=4)
+        if data[:3] != b'\0\0\x08':
+            raise ValueError(f'it begins with {data[:4]!r}')
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * ndim).reshape(shape)
+    except Exception as error:  # gzip and zlib have kinds of their own.
+        raise ValueError(f"'{path}' is not a gzipped IDX file or is damaged ({error})") from error
+
+
+def _read_mnist(mnist_dir, expected_images):
+    paths = _found(mnist_dir, 'train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz')
+    images, labels = _checked(paths[0], *map(_read_idx, paths), 10, (1, 28, 28), expected_images)
+    return np.pad(images, [(0, 0), (0, 0), (2, 2), (2, 2)]), labels
+
+
+def mnist(mnist_dir, *, expected_images=60000):
+    """MNIST: 60000 gray images, 28x28 padded to 32x32, with 10 labels."""
+    return from_arrays(*_read_mnist(mnist_dir, expected_images)).shuffled()
+
+
+def mnistrgb(mnist_dir, *, num_images=1_000_000, expected_images=60000):
+    """Random triples of MNIST digits as the three channels of an image: 1000 modes, for counting them."""
+    images, _ = _read_mnist(mnist_dir, expected_images)
+    triples = np.random.RandomState(seed=123).randint(len(images), size=[num_images, 3])
+    return Source(32, 3, triples, functools.partial(np.take, images[:, 0], axis=0))
+
+
+def cifar10(cifar10_dir, *, expected_images=50000):
+    """CIFAR-10: 50000 RGB images of 32x32 with 10 labels, from the Python version's data_batch_1 .. data_batch_5."""
+    return _cifar(cifar10_dir, [f'data_batch_{i}' for i in range(1, 6)], 'labels', 10, expected_images)
+
+
+def cifar100(cifar100_dir, *, expected_images=50000):
+    """CIFAR-100: 50000 RGB images of 32x32 with 100 fine labels, from the Python version's file train."""
+    return _cifar(cifar100_dir, ['train'], 'fine_labels', 100, expected_images)
+
+
+def _cifar(folder, names, key, num_classes, expected_images):
+    batches = [_keys(path, pickles.load(path), 'data', key) for path in _found(folder, *names)]
+    images, classes = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    images, labels = _checked(folder, images, classes, num_classes, (3, 32, 32), expected_images)
+    return from_arrays(images, labels).shuffled()
+
+
+def _keys(path, contents, *keys):
+    if not isinstance(contents, dict) or not set(keys) <= set(contents):
+        raise ValueError(f"'{path}' does not hold a dict with the keys {', '.join(keys)}")
+    return [contents[key] for key in keys]
+
+
+def svhn(svhn_dir, *, expected_images=73257):
+    """SVHN, cropped digits: 73257 RGB images of 32x32 with 10 labels, from train_32x32.mat or train_1 .. train_3.pkl."""
+    path = os.path.join(svhn_dir, 'train_32x32.mat')
+    if os.path.exists(path):
+        images, classes = _read_mat(path)
+        images = images.transpose(3, 2, 0, 1) if images.ndim == 4 else images  # From [H, W, C, N].
+    else:
+        parts = []
+        for path in _found(svhn_dir, *(f'train_{i}.pkl' for i in (1, 2, 3))):
+            contents = pickles.load(path)
+            if not isinstance(contents, (tuple, list)) or len(contents) != 2:
+                raise ValueError(f"'{path}' does not hold a pair of images and labels")
+            parts.append(contents)
+        images, classes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    classes = np.where(classes == 10, 0, classes)  # The site's files call the digit 0 class 10.
+    return from_arrays(*_checked(svhn_dir, images, classes, 10, (3, 32, 32), expected_images)).shuffled()
+
+
+def _read_mat(path):
+    from scipy.io import loadmat  # Takes a second to import, and only this source needs it.
+    try:
+        contents = loadmat(path, variable_names=['X', 'y'])
+    except Exception as error:  # SciPy raises many kinds for damaged files.
+        raise ValueError(f"'{path}' is not a MATLAB file or is damaged ({error})") from error
+    return _keys(path, contents, 'X', 'y')
+
+
+def lsun(lmdb_dir, *, resolution=256, max_images=None):
+    """A category of LSUN: encoded images in an LMDB, cropped to the centred square; undecodable ones are left out."""
+    with _open_lmdb(lmdb_dir).begin() as transaction:
+        keys = [bytes(key) for key in transaction.cursor().iternext(values=False)]
+    if not keys:
+        raise ValueError(f"'{lmdb_dir}' holds no images")
+    load = functools.partial(_load_lsun, lmdb_dir, resolution)
+    return Source(resolution, 3, keys, load, heavy=True, max_images=max_images, on_error='skip')
+
+
+@functools.cache
+def _open_lmdb(path):
+    import lmdb  # Only this source needs it.
+    try:
+        return lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
+    except lmdb.Error as error:
+        raise ValueError(f"'{path}' is not an LMDB folder or is damaged ({error})") from error
+
+
+def _load_lsun(path, resolution, key):
+    with _open_lmdb(path).begin() as transaction:
+        image = decode(io.BytesIO(transaction.get(key))).convert('RGB')
+    return to_planes(crop_square(image).resize((resolution, resolution), Image.Resampling.LANCZOS))
+
+
+def celeba(celeba_dir, *, cx=89, cy=121, expected_images=202599):
+    """CelebA, aligned and cropped: 128x128 centred at (cx, cy) of img_align_celeba_png/*.png, 178x218 each."""
+    paths = sorted(glob.glob(os.path.join(celeba_dir, 'img_align_celeba_png', '*.png')))
+    if not paths or expected_images and len(paths) != expected_images:
+        raise FileNotFoundError(f"'{celeba_dir}/img_align_celeba_png' holds {len(paths)} PNG files; "
+                                f'expected {expected_images or "some"} (--expected_images=0 takes any number)')
+    return Source(128, 3, paths, functools.partial(_load_celeba, cx, cy), heavy=True).shuffled()
+
+
+def _load_celeba(cx, cy, path):
+    image = decode(path)
+    if (image.mode, image.size) != ('RGB', (178, 218)):
+        raise ValueError(f'is {image.width}x{image.height} {image.mode}; expected 178x218 RGB')
+    return to_planes(image.crop((cx - 64, cy - 64, cx + 64, cy + 64)))
+
+
+def hdf5(hdf5_filename, *, shuffle=1):
+    """A data set of the Theano version: the largest array data* [N, C, H, W], labels from <file>-labels.npy."""
+    images = _largest_array(hdf5_filename)
+    labels = None
+    for path in (f'{hdf5_filename}-labels.npy', f'{os.path.splitext(hdf5_filename)[0]}-labels.npy'):
+        if os.path.exists(path):
+            labels = np.load(path, allow_pickle=False).astype(np.float32)
+            if labels.ndim != 2 or len(labels) != len(images):
+                raise ValueError(f"'{path}' holds labels of shape {list(labels.shape)}; "
+                                 f'expected [{len(images)}, label size]')
+            break
+    load = functools.partial(_load_hdf5, hdf5_filename)
+    source = Source(images.shape[-1], images.shape[1], range(len(images)), load, labels)
     return source.shuffled() if shuffle else source
 
 
-def load_image(path, size, mode):
-    """One image file as uint8 [C, H, W], after a check that it has the expected size and mode."""
-    with Image.open(path) as image:
-        if (image.size, image.mode) != (size, mode):
-            raise ValueError(f'is {image.width}x{image.height} {image.mode}; '
-                             f'the first is {size[0]}x{size[1]} {mode}')
-        pixels = np.asarray(image)
-    return pixels[np.newaxis] if mode == 'L' else pixels.transpose(2, 0, 1)
+@functools.cache
+def _largest_array(path):
+    import h5py
+    try:
+        file = h5py.File(path, 'r')
+    except OSError as error:
+        raise ValueError(f"'{path}' is not an HDF5 file or is damaged ({error})") from error
+    arrays = [array for name, array in file.items()
+              if name.startswith('data') and getattr(array, 'ndim', 0) == 4]
+    if not arrays:
+        raise ValueError(f"'{path}' holds no array data* of four dimensions")
+    largest = max(arrays, key=lambda array: array.shape[-1])
+    if largest.dtype != np.uint8 or largest.shape[2] != largest.shape[3]:
+        raise ValueError(f"'{path}' holds {largest.name} of {largest.dtype} {list(largest.shape)}; "
+                         'expected uint8 [N, C, H, H]')
+    return largest
+
+
+def _load_hdf5(path, index):
+    return _largest_array(path)[index]

@@ -1,81 +1,24 @@
-"""Multi-resolution TFRecord data sets: a writer of all levels at once and a reader with random access.
+"""Multi-resolution data sets: a writer of all levels at once and a reader with random access.
 
 A data set is a folder `name/` of uncompressed files `name-r02.tfrecords` .. `name-rLL.tfrecords`, one per
-resolution 4, 8, .., 2**LL, and optionally `name-rxx.labels`, a NumPy file of float32 [N, label_size]. A
-record is a tf.train.Example of `shape` = [C, H, W] and `data` = uint8 [C, H, W]. All records of a file have
-one length, so record i starts at i * length. TensorFlow is not imported here, which keeps the data set tool
-and its worker processes light.
+resolution 4, 8, .., 2**LL, and optionally `name-rxx.labels`, a NumPy file of float32 [N, label_size]. Large
+ones may split each file into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n.
+`name.manifest` holds digests.
 """
 import contextlib
-import functools
-import math
+import hashlib
 import os
+import re
 import shutil
-import struct
 
-import google_crc32c
 import numpy as np
 
-HEADER = struct.Struct('<QI')  # Length of the payload, masked checksum of those 8 bytes.
-FOOTER = struct.Struct('<I')  # Masked checksum of the payload.
-
-
-# --- One record ---
-
-def masked_crc(data):
-    """Checksum of TFRecord files: CRC-32C rotated right by 15 bits plus a constant (the format's
-    description).
-    """
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xa282ead8) & 0xffffffff
-
-
-def _varint(value):
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes(out + bytes([value]))
-
-
-def _field(number, payload):
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
-@functools.cache
-def record_frame(shape):
-    """Bytes before and after the pixels in the record of an image of `shape` (C, H, W), without the last
-    checksum.
-
-    The protocol buffer is what tf.train.Example's SerializeToString(deterministic=True) gives.
-    """
-    def entry(key, feature):
-        return _field(1, _field(1, key) + _field(2, feature))
-
-    pixels = bytes(math.prod(shape))
-    data = entry(b'data', _field(1, _field(1, pixels)))
-    after = entry(b'shape', _field(3, _field(1, b''.join(map(_varint, shape)))))
-    example = _field(1, data + after)
-    length = struct.pack('<Q', len(example))
-    return length + FOOTER.pack(masked_crc(length)) + example[:-len(pixels + after)], after
-
-
-def encode_records(images):
-    """Complete records of a batch of images. uint8 [n, C, H, W] -> uint8 [n, record length]."""
-    before, after = record_frame(images.shape[1:])
-    start, stop = len(before), len(before) + images[0].size
-    records = np.empty([len(images), stop + len(after) + FOOTER.size], np.uint8)
-    records[:, :start] = np.frombuffer(before, np.uint8)
-    records[:, start:stop] = images.reshape(len(images), -1)
-    records[:, stop:-FOOTER.size] = np.frombuffer(after, np.uint8)
-    crcs = np.array([masked_crc(record[HEADER.size:-FOOTER.size]) for record in records], '<u4')
-    records[:, -FOOTER.size:] = crcs[:, np.newaxis].view(np.uint8)
-    return records
+from data.records import RecordFile, ShardedFile, count_intact, encode_records, record_length
 
 
 def pyramid(images):
-    """Images of every level, from full resolution to 4x4: uint8 [n, C, R, R] -> uint8 [n, C, r, r], r = R,
-    R/2, .., 4.
+    """Images of every level from full size to 4x4: uint8 [n, C, R, R] -> uint8 [n, C, r, r], r = R, R/2, ..,
+    4.
 
     A level is the 2x2 box mean of the level above in float; only what is given out is rounded, half to even.
     """
@@ -87,9 +30,12 @@ def pyramid(images):
         yield np.rint(means).astype(np.uint8)
 
 
-def level_file(name, log2_resolution):
-    """File name of one resolution of data set `name`."""
-    return f'{name}-r{log2_resolution:02d}.tfrecords'
+def level_files(name, log2_resolution, shards=1):
+    """File names of one resolution of data set `name`."""
+    stem = f'{name}-r{log2_resolution:02d}'
+    if shards == 1:
+        return [f'{stem}.tfrecords']
+    return [f'{stem}-{shard:05d}-of-{shards:05d}.tfrecords' for shard in range(shards)]
 
 
 def labels_file(name):
@@ -97,74 +43,161 @@ def labels_file(name):
     return f'{name}-rxx.labels'
 
 
-# --- Writing ---
+def partial_folder(target):
+    """Where the data set `target` grows until it is complete."""
+    folder, name = os.path.split(os.path.abspath(target))
+    return os.path.join(folder, f'.{name}.partial')
+
+
+def manifest_file(name):
+    """File name of the digests of data set `name`."""
+    return f'{name}.manifest'
+
+
+def manifest(record_files, labels_path):
+    """One line per file: SHA-256 of the checksums of its records, or of the file of labels; and the file's name."""
+    contents = {file.path: file.checksums() for file in record_files}
+    if labels_path:
+        with open(labels_path, 'rb') as file:
+            contents[labels_path] = file.read()
+    return [f'{hashlib.sha256(content).hexdigest()}  {os.path.basename(path)}\n'
+            for path, content in contents.items()]
+
 
 class Writer:
     """Writes a data set; it appears at `target` complete when the `with` block ends, or not at all.
 
-    Until then the files grow in the folder `.<name>.partial` beside the target, which any error removes.
+    Until then its files grow in a folder beside the target. An error removes that folder, an interruption
+    (Ctrl-C, a killed process) leaves it: with `resume` the writer goes on after the last intact image in it,
+    as `position` tells. `recipe` is any text that tells what the data set is made from, so that a resumed
+    build does not mix two sources.
     """
 
-    def __init__(self, target, resolution, num_channels, label_size=0):
-        self.target = os.path.abspath(target)
-        self.shape = (num_channels, resolution, resolution)
-        self.label_size = label_size
-        self.num_images = 0
-        folder, self.name = os.path.split(self.target)
-        self._partial = os.path.join(folder, f'.{self.name}.partial')
-        self._labels = []
+    def __init__(self, target, resolution, num_channels, label_size=0, shards=1, resume=False, recipe=''):
         if num_channels not in (1, 3):
             raise ValueError(f'images have {num_channels} channels; a data set holds 1 (gray) or 3 (RGB)')
         if resolution < 4 or resolution & (resolution - 1):
             raise ValueError(f'images are {resolution}x{resolution}; expected a power of two from 4 on')
+        if not 1 <= shards < 100_000:
+            raise ValueError(f'{shards} shards are not possible; expected 1 or more')
+        self.target, self.partial = os.path.abspath(target), partial_folder(target)
+        self.name = os.path.basename(self.target)
+        self.shape = (num_channels, resolution, resolution)
+        self.shards, self.resume = shards, resume
+        self.recipe = (f'{recipe}, {num_channels} channels of {resolution}x{resolution}, '
+                       f'{label_size} labels, {shards} shards')
+        self.num_images = 0
+        self.position = 0  # Images of the source that were taken so far, those that were left out included.
+        # One row per image, kept beside the images until the build is complete.
+        self._row = np.dtype([('position', '<i8'), ('label', '<f4', (label_size,))])
+        self._rows_path = os.path.join(self.partial, 'rows')
+        self._recipe_path = os.path.join(self.partial, 'recipe')
+        self._folder = os.path.join(self.partial, self.name)  # What becomes the target.
+        self._levels = [([os.path.join(self._folder, file) for file in level_files(self.name, level, shards)],
+                         (num_channels, 2 ** level, 2 ** level))
+                        for level in range(resolution.bit_length() - 1, 1, -1)]
 
     def __enter__(self):
         if os.path.exists(self.target) and not (os.path.isdir(self.target) and not os.listdir(self.target)):
             raise FileExistsError(f"'{self.target}' exists already; give another name or delete it first")
+        interrupted = os.path.exists(self._recipe_path)
+        if interrupted:
+            self._check_recipe()
         with self._clear_errors():
-            shutil.rmtree(self._partial, ignore_errors=True)
-            os.makedirs(self._partial)
-            self._files = [open(os.path.join(self._partial, level_file(self.name, level)), 'wb')  # noqa: SIM115
-                           for level in range(self.shape[-1].bit_length() - 1, 1, -1)]
+            os.makedirs(self._folder, exist_ok=True)
+            with open(f'{self._recipe_path}.new', 'w') as file:
+                file.write(self.recipe)
+            os.replace(file.name, self._recipe_path)
+            paths = [path for paths, _ in self._levels for path in paths] + [self._rows_path]
+            *self._files, self._rows = [open(path, 'ab') for path in paths]  # noqa: SIM115
+            if interrupted:
+                self._recover()
         return self
 
-    def add(self, images, labels=None):
+    def add(self, images, labels=None, positions=None):
         """Appends images, uint8 [n, C, R, R], to every level, and their labels, float32 [n, label_size], if
         any.
+
+        `positions` are the numbers of the images in the source, where some were left out.
         """
+        n, label_size = len(images), self._row['label'].shape[0]
         if images.dtype != np.uint8 or images.shape[1:] != self.shape:
             raise ValueError(f'images are {images.dtype} {list(images.shape[1:])}; '
                              f'this data set takes uint8 {list(self.shape)}')
-        labels = np.zeros([len(images), 0], np.float32) if labels is None else np.asarray(labels, np.float32)
-        if labels.shape != (len(images), self.label_size):
-            raise ValueError(f'labels are {list(labels.shape)}; expected {[len(images), self.label_size]}')
+        rows = np.zeros(n, self._row)
+        rows['position'] = np.arange(self.position, self.position + n) if positions is None else positions
+        if label_size or labels is not None:
+            if np.shape(labels) != (n, label_size):
+                raise ValueError(f'labels are {list(np.shape(labels))}; expected {[n, label_size]}')
+            rows['label'] = labels
         with self._clear_errors():
-            for file, level_images in zip(self._files, pyramid(images), strict=True):
-                file.write(encode_records(level_images).data)
-                file.flush()
-        self._labels.append(labels)
-        self.num_images += len(images)
+            files = iter(self._files)
+            for level_images in pyramid(images):
+                records = encode_records(level_images)
+                for shard in range(self.shards):
+                    first = (shard - self.num_images) % self.shards
+                    _append(next(files), records[first::self.shards])
+            _append(self._rows, rows)
+        self.num_images += n
+        self.position = int(rows['position'][-1]) + 1
 
     def __exit__(self, error_type, error, traceback):
         try:
             if error is None:
                 with self._clear_errors():
                     self._finish()
+        except BaseException as failure:
+            error = failure
+            raise
         finally:
-            for file in self._files:
+            for file in (*self._files, self._rows):
                 with contextlib.suppress(OSError):  # All is flushed, or that failed and is being reported.
                     file.close()
-            shutil.rmtree(self._partial, ignore_errors=True)  # After a success this name is gone already.
+            if error is None or isinstance(error, Exception) and not self.resume:
+                shutil.rmtree(self.partial, ignore_errors=True)
+
+    def _check_recipe(self):
+        """Refuses to touch what an interrupted build left, unless it is to be resumed with the same arguments."""
+        if not self.resume:
+            raise FileExistsError(f"a build of '{self.target}' was interrupted; continue it with --resume, "
+                                  f"or delete '{self.partial}' to start anew")
+        with open(self._recipe_path) as file:
+            recipe = file.read()
+        if recipe != self.recipe:
+            raise ValueError(f"the interrupted build of '{self.target}' was '{recipe}', this one is "
+                             f"'{self.recipe}'; repeat its arguments, or delete '{self.partial}'")
+
+    def _recover(self):
+        """Cuts all files to the images that are whole in each of them, and takes up the position after the last."""
+        rows = np.fromfile(self._rows_path, self._row)
+        whole = [len(rows)]
+        for paths, shape in self._levels:
+            for shard, path in enumerate(paths):
+                whole.append(count_intact(path, shape) * self.shards + shard)  # The first this file lacks.
+        self.num_images = min(whole)
+        for paths, shape in self._levels:
+            for shard, path in enumerate(paths):
+                os.truncate(path, len(range(shard, self.num_images, self.shards)) * record_length(shape))
+        os.truncate(self._rows_path, self.num_images * self._row.itemsize)
+        if self.num_images:
+            self.position = int(rows['position'][self.num_images - 1]) + 1
 
     def _finish(self):
         if not self.num_images:
             raise ValueError(f"'{self.target}' would be empty: the source gave no images")
-        if self.label_size:
-            with open(os.path.join(self._partial, labels_file(self.name)), 'wb') as file:
-                np.save(file, np.concatenate(self._labels))
+        if self.num_images < self.shards:
+            raise ValueError(f'{self.num_images} images are too few for {self.shards} shards')
         for file in self._files:
             os.fsync(file.fileno())
-        os.replace(self._partial, self.target)
+        labels = None
+        if self._row['label'].shape[0]:
+            labels = os.path.join(self._folder, labels_file(self.name))
+            with open(labels, 'wb') as file:
+                np.save(file, np.ascontiguousarray(np.fromfile(self._rows_path, self._row)['label']))
+        records = [RecordFile(path, shape[-1]) for paths, shape in self._levels for path in paths]
+        with open(os.path.join(self._folder, manifest_file(self.name)), 'w') as file:
+            file.writelines(manifest(records, labels))
+        os.replace(self._folder, self.target)
 
     @contextlib.contextmanager
     def _clear_errors(self):
@@ -175,88 +208,10 @@ class Writer:
                           f'(after {self.num_images} images)') from error
 
 
-# --- Reading ---
-
-class RecordFile:
-    """Random access to the images of one file that holds images of `resolution`.
-
-    Files of other programs may have records of several lengths, or another order of fields: those records are
-    found through an index of offsets and parsed one by one.
-    """
-
-    def __init__(self, path, resolution):
-        self.path = path
-        try:
-            self._bytes = np.asarray(np.memmap(path, np.uint8, 'r'))
-        except ValueError:  # What NumPy says about an empty file.
-            raise ValueError(f"'{path}' is empty; build the data set again") from None
-        length = self._length_at(0, 0)
-        self.num_images, rest = divmod(len(self._bytes), length)
-        equal_lengths = not rest and self._length_at(len(self._bytes) - length, self.num_images - 1) == length
-        if not equal_lengths:
-            self.num_images = len(self._offsets)
-        self._rows = None
-        for self.shape in (1, resolution, resolution), (3, resolution, resolution):
-            self._before = np.frombuffer(record_frame(self.shape)[0], np.uint8)
-            if equal_lengths and np.array_equal(self._bytes[:len(self._before)], self._before):
-                self._rows = self._bytes.reshape(self.num_images, length)
-                return
-        self.shape = self._parse(0).shape
-        if len(self.shape) != 3 or self.shape[1:] != (resolution, resolution):
-            raise ValueError(f"'{path}' holds images of shape {list(self.shape)}; by its name it should be "
-                             f'[channels, {resolution}, {resolution}]')
-
-    def read(self, indices):
-        """Images at `indices`, in that order: uint8 [n, C, r, r]."""
-        if self._rows is not None:
-            records = np.take(self._rows, indices, axis=0)
-            start = len(self._before)
-            if (records[:, :start] == self._before).all():
-                return records[:, start:start + math.prod(self.shape)].reshape(-1, *self.shape)
-        images = [self._parse(index) for index in indices]
-        for index, image in zip(indices, images, strict=True):
-            if image.shape != self.shape:
-                raise ValueError(f"'{self.path}' has shape {list(image.shape)} in record {index}, "
-                                 f'{list(self.shape)} in the first')
-        return np.stack(images)
-
-    def _length_at(self, offset, index):
-        """Length of the whole record that starts at `offset`, after a check of its header."""
-        header = self._bytes[offset:offset + HEADER.size].tobytes()
-        if len(header) == HEADER.size:
-            size, crc = HEADER.unpack(header)
-            if crc != masked_crc(header[:8]):
-                raise ValueError(f"'{self.path}' is not a TFRecord file or is damaged at record {index}; "
-                                 'build the data set again')
-            length = HEADER.size + size + FOOTER.size
-            if offset + length <= len(self._bytes):
-                return length
-        raise ValueError(f"'{self.path}' is truncated in record {index}; build the data set again")
-
-    @functools.cached_property
-    def _offsets(self):
-        """Where each record starts, followed through the file from length to length."""
-        offsets, offset = [], 0
-        while offset < len(self._bytes):
-            offsets.append(offset)
-            offset += self._length_at(offset, len(offsets) - 1)
-        return offsets
-
-    def _parse(self, index):
-        """Image of one record of any layout, its checksum verified."""
-        from tensorflow import train  # Takes seconds to import, and only records of other programs come here.
-        start = self._offsets[index]
-        stop = start + self._length_at(start, index)
-        payload = self._bytes[start + HEADER.size:stop - FOOTER.size].tobytes()
-        try:
-            if FOOTER.pack(masked_crc(payload)) != self._bytes[stop - FOOTER.size:stop].tobytes():
-                raise ValueError('checksum differs')
-            feature = train.Example.FromString(payload).features.feature
-            data, = feature['data'].bytes_list.value
-            return np.frombuffer(data, np.uint8).reshape(feature['shape'].int64_list.value)
-        except Exception as error:  # Among them protobuf's DecodeError, which is no ValueError.
-            raise ValueError(f"'{self.path}' is damaged in record {index} ({error}); "
-                             'build the data set again') from error
+def _append(file, array):
+    """Writes an array through to the file, so that closing it cannot fail later."""
+    file.write(np.ascontiguousarray(array).data)
+    file.flush()
 
 
 class Dataset:
@@ -268,17 +223,19 @@ class Dataset:
 
     def __init__(self, path, resolution=None, label_size='full'):
         self.name = os.path.basename(os.path.abspath(path))
-        found = _level_paths(path, self.name)
+        self._path, (self._prefix, found) = path, _find_levels(path)
         self.resolution = resolution or 2 ** max(found)
         top = self.resolution.bit_length() - 1
         if self.resolution != 2 ** top or top < 2:
             raise ValueError(f'resolution {resolution} is not a power of two of at least 4')
         missing = [level for level in range(2, top + 1) if level not in found]
         if missing:
-            raise FileNotFoundError(f"data set '{path}' has no {2 ** missing[-1]}x{2 ** missing[-1]} images: "
-                                    f"'{level_file(self.name, missing[-1])}' is missing, its largest are "
-                                    f'{2 ** max(found)}x{2 ** max(found)}')
-        self._levels = [RecordFile(found[level], 2 ** level) for level in range(top, 1, -1)]
+            side, largest = 2 ** missing[-1], 2 ** max(found)
+            raise FileNotFoundError(f"data set '{path}' has no {side}x{side} images: "
+                                    f"'{level_files(self._prefix, missing[-1])[0]}' is missing, "
+                                    f'its largest are {largest}x{largest}')
+        self._levels = [ShardedFile([RecordFile(file, 2 ** level) for file in found[level]])
+                        for level in range(top, 1, -1)]
         first = self._levels[0]
         self.num_images, self.num_channels = first.num_images, first.shape[0]
         for file in self._levels:
@@ -289,12 +246,41 @@ class Dataset:
         if self.num_channels not in (1, 3):
             raise ValueError(f"'{first.path}' holds images of {self.num_channels} channels; "
                              'expected 1 (gray) or 3 (RGB)')
-        self.labels = _read_labels(os.path.join(path, labels_file(self.name)), self.num_images, label_size)
+        self.labels = _read_labels(os.path.join(path, labels_file(self._prefix)), self.num_images, label_size)
         self.label_size = self.labels.shape[1]
 
     def read(self, level, indices):
         """Images at `indices`: uint8 [n, C, r, r] with r = resolution >> level; level 0 is the full size."""
         return self._levels[level].read(indices)
+
+    def level_sizes(self):
+        """Resolution, number of files and their bytes, for every level from the largest."""
+        return [(level.shape[-1], len(level.files), sum(os.path.getsize(file.path) for file in level.files))
+                for level in self._levels]
+
+    def verify(self):
+        """Checks every record of every level, and all files against the manifest; tells whether there is one.
+
+        Raises a ValueError that names the first bad record or file.
+        """
+        for level in self._levels:
+            for file in level.files:
+                file.verify()
+        path = os.path.join(self._path, manifest_file(self._prefix))
+        if not os.path.exists(path):
+            return False
+        with open(path, encoding='latin-1') as file:
+            written = file.readlines()
+        labels = os.path.join(self._path, labels_file(self._prefix))
+        found = manifest([file for level in self._levels for file in level.files],
+                         labels if os.path.exists(labels) else None)
+        for line in found:
+            if line not in written:
+                raise ValueError(f"'{line.split()[-1]}' is not as '{path}' notes it; one of them is damaged, "
+                                 'build the data set again')
+        if found != written:
+            raise ValueError(f"'{path}' is damaged or names files that are missing; build the data set again")
+        return True
 
 
 class SyntheticDataset:
@@ -318,17 +304,34 @@ def open_dataset(folder, name, resolution=None, label_size='full'):
     return Dataset(os.path.join(folder, name), resolution, label_size)
 
 
-def _level_paths(path, name):
-    """Files of a data set folder: {log2 of the resolution: path}."""
+def _find_levels(path):
+    """What is in a data set folder: name at the beginning of its files, {log2 of the resolution: paths}."""
+    name = os.path.basename(os.path.abspath(path))
     if not os.path.isdir(path):
+        if os.path.isdir(partial_folder(path)):
+            raise FileNotFoundError(f"data set '{path}' is not complete; repeat the command that was "
+                                    'interrupted, with --resume')
         raise FileNotFoundError(f"data set '{path}' does not exist; create it with: "
                                 f'python dataset_tool.py {_command(name)} {path}')
-    levels = {level: os.path.join(path, level_file(name, level)) for level in range(2, 32)}
-    found = {level: file for level, file in levels.items() if os.path.exists(file)}
-    if not found:
-        raise FileNotFoundError(f"'{path}' is not a data set: it holds no '{level_file(name, 2)}', "
-                                f"'{level_file(name, 3)}' and so on")
-    return found
+    pattern = re.compile(r'(.+)-r(\d\d)(?:-(\d{5})-of-(\d{5}))?\.tfrecords')
+    matches = [match for match in map(pattern.fullmatch, sorted(os.listdir(path))) if match]
+    names = sorted({match[1] for match in matches})
+    if not names:
+        raise FileNotFoundError(f"'{path}' is not a data set: it holds no '{level_files(name, 2)[0]}', "
+                                f"'{level_files(name, 3)[0]}' and so on")
+    if len(names) > 1:
+        raise ValueError(f"'{path}' holds the files of several data sets ({', '.join(names)}); "
+                         'give each a folder of its own')
+    found = {}
+    for level in sorted({int(match[2]) for match in matches}):
+        files = [match for match in matches if int(match[2]) == level]
+        expected = level_files(names[0], level, int(files[0][4] or 1))
+        wrong = sorted({match[0] for match in files}.symmetric_difference(expected))
+        if wrong:
+            raise FileNotFoundError(f"'{path}' lacks the shard '{wrong[0]}', or it is one too many; "
+                                    'build the data set again')
+        found[level] = [os.path.join(path, file) for file in expected]
+    return names[0], found
 
 
 def _command(name):

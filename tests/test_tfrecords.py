@@ -1,5 +1,6 @@
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -8,7 +9,8 @@ import pytest
 import tensorflow as tf
 from numpy.testing import assert_array_equal
 
-from data.tfrecords import Dataset, SyntheticDataset, Writer, encode_records, pyramid
+from data.records import encode_records
+from data.tfrecords import Dataset, SyntheticDataset, Writer, pyramid
 
 GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 
@@ -29,7 +31,8 @@ def copy(tmp_path, golden):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """Contents of the files of a data set but its manifest, which the reference does not have."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != '.manifest'}
 
 
 def feature(values):
@@ -250,3 +253,45 @@ def test_synthetic_images_are_black():
     images = dataset.read(2, np.array([0, 7]))
     assert images.shape == (2, 3, 16, 16) and images.dtype == np.uint8 and not images.any()
     assert dataset.labels.shape == (dataset.num_images, 0)
+
+
+def test_verify_finds_any_flipped_bit_in_any_file(copy):
+    """200 random flips, in proportion to the sizes of the files, at least 15 in each."""
+    random = np.random.RandomState(0)
+    paths = sorted(copy.iterdir())
+    sizes = np.array([path.stat().st_size for path in paths])
+    chosen = np.concatenate([np.repeat(np.arange(len(paths)), 15),
+                             random.choice(len(paths), 200 - 15 * len(paths), p=sizes / sizes.sum())])
+    assert Dataset(copy).verify()
+    for number in chosen:
+        data = bytearray(paths[number].read_bytes())
+        bit = random.randint(8 * len(data))
+        data[bit // 8] ^= 1 << bit % 8
+        good = paths[number].read_bytes()
+        paths[number].write_bytes(data)
+        with pytest.raises(ValueError, match=re.escape(paths[number].name)):
+            Dataset(copy).verify()
+        paths[number].write_bytes(good)
+
+
+def test_verify_names_the_first_bad_record(copy):
+    path = copy / 'tfr32-r04.tfrecords'
+    data = bytearray(path.read_bytes())
+    for record in (20, 77):
+        data[record * len(data) // 100 + 500] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match='tfr32-r04.tfrecords.* damaged in record 20 .checksum differs'):
+        Dataset(copy).verify()
+
+
+def test_verify_accepts_data_sets_of_the_reference_which_have_no_manifest(goldens):
+    assert Dataset(goldens / 'tfr32').verify() is False
+
+
+def test_verify_sees_records_that_were_exchanged(copy):
+    path = copy / 'tfr32-r04.tfrecords'
+    data = path.read_bytes()
+    length = len(data) // 100
+    path.write_bytes(data[length:2 * length] + data[:length] + data[2 * length:])
+    with pytest.raises(ValueError, match='tfr32-r04.tfrecords.* is not as .*tfr32.manifest. notes it'):
+        Dataset(copy).verify()

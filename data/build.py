@@ -1,0 +1,39 @@
+"""From a Source to a data set."""
+import collections
+import contextlib
+import itertools
+
+import numpy as np
+
+from data.parallel import ordered_map
+from data.tfrecords import Writer
+
+BATCH_BYTES = 2 ** 22  # Of images that are written at a time.
+
+
+def build(target, source, recipe='', num_workers=None, resume=False, shards=1, on_error=None):
+    """Writes the images and labels of a Source as the data set folder `target`.
+
+    `recipe` tells what the data set is made from, for `resume`; `on_error`: 'stop' or 'skip', by default as
+    the source wants it. The other arguments are those of ordered_map and Writer. Memory does not grow with
+    the number of images.
+    """
+    some = max(BATCH_BYTES // (source.num_channels * source.resolution ** 2), 1)
+    label_size = 0 if source.labels is None else source.labels.shape[1]
+    wanted = min(len(source.items), source.max_images or len(source.items))
+    remarks = collections.Counter()
+    recipe = f'{recipe}, {len(source.items)} images'
+    with Writer(target, source.resolution, source.num_channels, label_size, shards, resume, recipe) as writer:
+        loaded = ordered_map(source.load, source.items, num_workers if source.heavy else 0, writer.position,
+                             chunk=max(some // 64, 1), on_error=on_error or source.on_error, total=wanted)
+        with contextlib.closing(loaded):
+            while batch := list(itertools.islice(loaded, min(some, wanted - writer.num_images))):
+                indices, images = map(list, zip(*batch, strict=True))
+                if source.remarks:
+                    images, words = zip(*images, strict=True)
+                    remarks.update(words)
+                writer.add(np.stack(images), source.labels[indices] if label_size else None, indices)
+    left_out = writer.position - writer.num_images
+    print(f"'{target}': {writer.num_images} images of {source.resolution}x{source.resolution}"
+          + ''.join(f', {count} {word}' for word, count in sorted(remarks.items()))
+          + (f'; {left_out} could not be read and were left out' if left_out else ''))

@@ -1,0 +1,132 @@
+"""What data sets hold: pictures of them, facts, comparison, verification."""
+import functools
+import json
+import os
+import shutil
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from data.parallel import ordered_map
+from data.tfrecords import Dataset
+
+BATCH_BYTES = 2 ** 22  # Of images that are read at a time.
+
+
+def _batches(dataset):
+    """Index ranges of the images, a few megabytes each."""
+    some = max(BATCH_BYTES // (dataset.num_channels * dataset.resolution ** 2), 1)
+    for start in range(0, dataset.num_images, some):
+        yield np.arange(start, min(start + some, dataset.num_images))
+
+
+def _to_image(planes):
+    """uint8 [C, H, W] -> Pillow image."""
+    return Image.fromarray(planes[0] if len(planes) == 1 else planes.transpose(1, 2, 0))
+
+
+def extract(tfrecord_dir, output_dir, *, num_workers=None):
+    """Writes every image as a PNG file, img00000000.png and on, into a new folder; labels go into labels.json."""
+    dataset = Dataset(tfrecord_dir)
+    if os.path.exists(output_dir):
+        raise FileExistsError(f"'{output_dir}' exists already; give another name or delete it first")
+    partial = f'{os.path.abspath(output_dir)}.partial'
+    shutil.rmtree(partial, ignore_errors=True)
+    os.makedirs(partial)
+    try:
+        save = functools.partial(_save_png, tfrecord_dir, partial)
+        for _ in ordered_map(save, range(dataset.num_images), num_workers, chunk=16):
+            pass
+        if dataset.label_size:
+            labels = {_png_name(index): label.tolist() for index, label in enumerate(dataset.labels)}
+            with open(os.path.join(partial, 'labels.json'), 'w') as file:
+                json.dump(labels, file)
+        os.replace(partial, output_dir)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # After a success this name is gone already.
+
+
+def _png_name(index):
+    return f'img{index:08d}.png'
+
+
+def _save_png(tfrecord_dir, folder, index):
+    image = _open_dataset(tfrecord_dir).read(0, [index])[0]
+    _to_image(image).save(os.path.join(folder, _png_name(index)))
+
+
+@functools.cache
+def _open_dataset(path):
+    return Dataset(path, label_size=0)
+
+
+def compare(tfrecord_dir_a, tfrecord_dir_b, *, ignore_labels=False):
+    """Tells whether two data sets hold the same images and labels in the same order; a difference is an error."""
+    a, b = Dataset(tfrecord_dir_a), Dataset(tfrecord_dir_b)
+    for what in ('resolution', 'num_channels', 'num_images', 'label_size')[:3 if ignore_labels else 4]:
+        if getattr(a, what) != getattr(b, what):
+            raise ValueError(f"{what} is {getattr(a, what)} in '{tfrecord_dir_a}' and "
+                             f"{getattr(b, what)} in '{tfrecord_dir_b}'")
+    different = []
+    for indices in _batches(a):
+        same = (a.read(0, indices) == b.read(0, indices)).all(axis=(1, 2, 3))
+        if not ignore_labels:
+            same &= (a.labels[indices] == b.labels[indices]).all(axis=1)
+        different.extend(indices[~same])
+    if different:
+        raise ValueError(f"{len(different)} of {a.num_images} images or labels differ between "
+                         f"'{tfrecord_dir_a}' and '{tfrecord_dir_b}'; the first is number {different[0]}")
+    print(f'identical: {a.num_images} images' + ('' if ignore_labels else ' and labels'))
+
+
+def info(tfrecord_dir):
+    """Tells what a data set holds: number, shape and bytes of the images of each level, and images per class."""
+    dataset = Dataset(tfrecord_dir)
+    print(f'{dataset.name}: {dataset.num_images} images of {dataset.resolution}x{dataset.resolution}, '
+          f'{"RGB" if dataset.num_channels == 3 else "gray"}')
+    for side, num_files, num_bytes in dataset.level_sizes():
+        print(f'  {side}x{side}: {num_bytes:,} bytes in {num_files} file{"s" * (num_files > 1)}')
+    if not dataset.label_size:
+        print('  no labels')
+    elif ((dataset.labels == 0) | (dataset.labels == 1)).all() and (dataset.labels.sum(axis=1) == 1).all():
+        counts = dataset.labels.sum(axis=0).astype(int)
+        print(f'  {dataset.label_size} classes: ' + ', '.join(f'{i}: {n}' for i, n in enumerate(counts)))
+    else:
+        print(f'  labels of {dataset.label_size} numbers, mean {dataset.labels.mean(axis=0)}')
+
+
+def verify(tfrecord_dir):
+    """Checks every record of every level, the labels, and what was noted about them when they were written."""
+    dataset = Dataset(tfrecord_dir)
+    has_manifest = dataset.verify()
+    print(f'intact: {dataset.num_images} images in all levels'
+          + ('' if has_manifest else '; the labels cannot be checked, as the data set has no manifest'))
+
+
+def _label_texts(label):
+    """What to print about a label: its class, or its numbers."""
+    if len(label) > 1 and label.max() == label.sum() == 1:
+        return [str(label.argmax())]
+    return [f'{number:.3g}' for number in label]
+
+
+def display(tfrecord_dir, *, output=None, start=0, show=False):
+    """Writes a contact sheet of the images from number `start` on, with their labels, as <name>.png or `output`."""
+    dataset = Dataset(tfrecord_dir)
+    if not 0 <= start < dataset.num_images:
+        raise ValueError(f'--start={start} is not a number from 0 to {dataset.num_images - 1}')
+    side = max(dataset.resolution, 64)  # Smaller ones would leave no room for the label.
+    columns, rows = max(1920 // side, 3), max(1080 // (side + 12), 2)
+    indices = np.arange(start, min(start + columns * rows, dataset.num_images))
+    sheet = Image.new('RGB', (columns * side, rows * (side + 12)))
+    draw = ImageDraw.Draw(sheet)
+    for place, (index, image) in enumerate(zip(indices, dataset.read(0, indices), strict=True)):
+        x, y = place % columns * side, place // columns * (side + 12)
+        sheet.paste(_to_image(image).resize((side, side), Image.Resampling.NEAREST), (x, y + 12))
+        draw.text((x + 1, y), ' '.join([f'{index}:', *_label_texts(dataset.labels[index])]), 'white')
+    output = output or f'{dataset.name}.png'
+    sheet.save(f'{output}.partial', 'PNG')
+    os.replace(f'{output}.partial', output)
+    print(f"wrote '{output}': images {indices[0]} to {indices[-1]}")
+    if show:
+        sheet.show()

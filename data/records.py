@@ -1,0 +1,201 @@
+"""The records of TFRecord files: encoding batches of images, and random access to those of a file.
+
+A record is a tf.train.Example of `shape` = [C, H, W] and `data` = uint8 [C, H, W], framed by its length and
+checksums. All records of a file have one length, so record i starts at i * length. TensorFlow is not imported
+here, which keeps the data set tool and its worker processes light.
+"""
+import functools
+import math
+import os
+import struct
+
+import google_crc32c
+import numpy as np
+
+HEADER = struct.Struct('<QI')  # Length of the payload, masked checksum of those 8 bytes.
+FOOTER = struct.Struct('<I')  # Masked checksum of the payload.
+
+
+def masked_crc(data):
+    """Checksum of TFRecord files: CRC-32C rotated right by 15 bits plus a constant (the format's description)."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xa282ead8) & 0xffffffff
+
+
+def _varint(value):
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes(out + bytes([value]))
+
+
+def _field(number, payload):
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+@functools.cache
+def record_frame(shape):
+    """Bytes before and after the pixels in the record of an image of `shape` (C, H, W), without the last
+    checksum.
+
+    The protocol buffer is what tf.train.Example's SerializeToString(deterministic=True) gives.
+    """
+    def entry(key, feature):
+        return _field(1, _field(1, key) + _field(2, feature))
+
+    pixels = bytes(math.prod(shape))
+    data = entry(b'data', _field(1, _field(1, pixels)))
+    after = entry(b'shape', _field(3, _field(1, b''.join(map(_varint, shape)))))
+    example = _field(1, data + after)
+    length = struct.pack('<Q', len(example))
+    return length + FOOTER.pack(masked_crc(length)) + example[:-len(pixels + after)], after
+
+
+def encode_records(images):
+    """Complete records of a batch of images. uint8 [n, C, H, W] -> uint8 [n, record length]."""
+    before, after = record_frame(images.shape[1:])
+    start, stop = len(before), len(before) + images[0].size
+    records = np.empty([len(images), stop + len(after) + FOOTER.size], np.uint8)
+    records[:, :start] = np.frombuffer(before, np.uint8)
+    records[:, start:stop] = images.reshape(len(images), -1)
+    records[:, stop:-FOOTER.size] = np.frombuffer(after, np.uint8)
+    crcs = np.array([masked_crc(record[HEADER.size:-FOOTER.size]) for record in records], '<u4')
+    records[:, -FOOTER.size:] = crcs[:, np.newaxis].view(np.uint8)
+    return records
+
+
+def record_length(shape):
+    """Bytes of the record of an image of `shape` (C, H, W)."""
+    return sum(map(len, record_frame(shape))) + math.prod(shape) + FOOTER.size
+
+
+def count_intact(path, shape):
+    """Number of records at the start of a file that are whole, laid out as by encode_records and undamaged."""
+    length = record_length(shape)
+    if os.path.getsize(path) < length:
+        return 0
+    before, after = record_frame(shape)
+    data = np.asarray(np.memmap(path, np.uint8, 'r'))
+    records = data[:len(data) // length * length].reshape(-1, length)
+    for index, record in enumerate(records):
+        footer = FOOTER.pack(masked_crc(record[HEADER.size:-FOOTER.size]))
+        end = record[length - len(after) - FOOTER.size:]
+        if record[:len(before)].tobytes() != before or end.tobytes() != after + footer:
+            return index
+    return len(records)
+
+
+class RecordFile:
+    """Random access to the images of one file that holds images of `resolution`.
+
+    Files of other programs may have records of several lengths, or another order of fields: those records are
+    found through an index of offsets and parsed one by one.
+    """
+
+    def __init__(self, path, resolution):
+        self.path = path
+        try:
+            self._bytes = np.asarray(np.memmap(path, np.uint8, 'r'))
+        except ValueError:  # What NumPy says about an empty file.
+            raise ValueError(f"'{path}' is empty; build the data set again") from None
+        length = self._length_at(0, 0)
+        self.num_images, rest = divmod(len(self._bytes), length)
+        equal_lengths = not rest and self._length_at(len(self._bytes) - length, self.num_images - 1) == length
+        if not equal_lengths:
+            self.num_images = len(self._offsets)
+        self._rows = None
+        for self.shape in (1, resolution, resolution), (3, resolution, resolution):
+            self._before = np.frombuffer(record_frame(self.shape)[0], np.uint8)
+            if equal_lengths and np.array_equal(self._bytes[:len(self._before)], self._before):
+                self._rows = self._bytes.reshape(self.num_images, length)
+                return
+        self.shape = None
+        self.shape = self._parse(0).shape
+        if len(self.shape) != 3 or self.shape[1:] != (resolution, resolution):
+            raise ValueError(f"'{path}' holds images of shape {list(self.shape)}; by its name it should be "
+                             f'[channels, {resolution}, {resolution}]')
+
+    def read(self, indices):
+        """Images at `indices`, in that order: uint8 [n, C, r, r]."""
+        if self._rows is not None:
+            records = np.take(self._rows, indices, axis=0)
+            start = len(self._before)
+            if (records[:, :start] == self._before).all():
+                return records[:, start:start + math.prod(self.shape)].reshape(len(records), *self.shape)
+        return np.stack([self._parse(index) for index in indices])
+
+    def verify(self):
+        """Raises a ValueError that names the first record with a wrong checksum, layout or shape."""
+        for index in range(count_intact(self.path, self.shape), self.num_images):
+            self._parse(index)
+
+    def checksums(self):
+        """The checksums that the records carry, one after another, as bytes."""
+        return np.ascontiguousarray(self._bytes.reshape(self.num_images, -1)[:, -FOOTER.size:]).tobytes()
+
+    def _length_at(self, offset, index):
+        """Length of the whole record that starts at `offset`, after a check of its header."""
+        header = self._bytes[offset:offset + HEADER.size].tobytes()
+        if len(header) == HEADER.size:
+            size, crc = HEADER.unpack(header)
+            if crc != masked_crc(header[:8]):
+                raise ValueError(f"'{self.path}' is not a TFRecord file or is damaged at record {index}; "
+                                 'build the data set again')
+            length = HEADER.size + size + FOOTER.size
+            if offset + length <= len(self._bytes):
+                return length
+        raise ValueError(f"'{self.path}' is truncated in record {index}; build the data set again")
+
+    @functools.cached_property
+    def _offsets(self):
+        """Where each record starts, followed through the file from length to length."""
+        offsets, offset = [], 0
+        while offset < len(self._bytes):
+            offsets.append(offset)
+            offset += self._length_at(offset, len(offsets) - 1)
+        return offsets
+
+    def _parse(self, index):
+        """Image of one record of any layout, its checksum verified."""
+        from tensorflow import train  # Takes seconds to import, and only records of other programs come here.
+        start = self._offsets[index]
+        stop = start + self._length_at(start, index)
+        payload = self._bytes[start + HEADER.size:stop - FOOTER.size].tobytes()
+        try:
+            if FOOTER.pack(masked_crc(payload)) != self._bytes[stop - FOOTER.size:stop].tobytes():
+                raise ValueError('checksum differs')
+            feature = train.Example.FromString(payload).features.feature
+            data, = feature['data'].bytes_list.value
+            image = np.frombuffer(data, np.uint8).reshape(feature['shape'].int64_list.value)
+        except Exception as error:  # Among them protobuf's DecodeError, which is no ValueError.
+            raise ValueError(f"'{self.path}' is damaged in record {index} ({error}); "
+                             'build the data set again') from error
+        if self.shape and image.shape != self.shape:
+            raise ValueError(f"'{self.path}' has shape {list(image.shape)} in record {index}, "
+                             f'{list(self.shape)} in the first')
+        return image
+
+
+class ShardedFile:
+    """Several RecordFiles read as one: image i is number i // n of file i % n."""
+
+    def __init__(self, files):
+        self.files, self.path, self.shape = files, files[0].path, files[0].shape
+        self.num_images = sum(file.num_images for file in files)
+        for shard, file in enumerate(files):
+            expected = len(range(shard, self.num_images, len(files)))
+            if (file.num_images, file.shape) != (expected, self.shape):
+                raise ValueError(f"'{file.path}' holds {file.num_images} images of shape {list(file.shape)}; "
+                                 f'by the other shards it should be {expected} of {list(self.shape)}; '
+                                 'build the data set again')
+
+    def read(self, indices):
+        """Images at `indices`, in that order: uint8 [n, C, r, r]."""
+        if len(self.files) == 1:
+            return self.files[0].read(indices)
+        numbers, shards = np.divmod(indices, len(self.files))
+        images = np.empty([len(shards), *self.shape], np.uint8)
+        for shard in np.unique(shards):
+            images[shards == shard] = self.files[shard].read(numbers[shards == shard])
+        return images
