@@ -112,7 +112,6 @@ def test_a_photograph_of_another_source_is_named_and_leaves_nothing(create, tmp_
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ([], 'usage: python dataset_tool.py create_celebahq TFRECORD_DIR CELEBA_DIR'),
     (['--celeba_dir=nowhere'], "'nowhere/img_celeba' does not exist"),
     (['--celeba_dir={}/celeba'], 'holds 12 images; expected 202599'),
     (['--celeba_dir={}/celeba', '--size=128'], 'expected 256, 512 or 1024'),
