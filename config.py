@@ -84,6 +84,8 @@ class TrainConfig:
     grid: str = '1080p'                  # Size of the picture grid: '1080p' or '4k'.
     grid_layout: str = 'random'          # 'random' reals and latents, or 'row_per_class'.
     histograms: bool = False             # Histograms of all weights to TensorBoard.
+    metrics: str = ''                    # Metrics at every network snapshot, e.g. 'swd-1000,msssim'; '': none.
+    inception: str | None = None         # Local file of the Inception graph, for metrics that need it.
     graph: bool = False                  # The graph of the training step to TensorBoard.
     verbose: bool = False                # Log a line every iteration, not just every tick.
     jit: bool = False                    # Compile losses and gradients with XLA.

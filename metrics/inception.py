@@ -110,10 +110,10 @@ def modernize(graph_def):
 
 
 class Inception:
-    """Runs images through the graph: the activations of pool_3 and the logits *without* their bias.
+    """Runs images through the graph up to the activations of pool_3; logits follow from those.
 
-    The reference's score leaves the bias of the last layer out, so published figures do too. Images enter at
-    their own size, as floats 0..255; the graph scales them. `devices` are names that share each minibatch.
+    Images enter at their own size, as floats 0..255; the graph scales them. `devices` are names that share each
+    minibatch (default: all GPUs, else the CPU).
     """
 
     def __init__(self, path, devices=None):
@@ -126,18 +126,25 @@ class Inception:
             images = tf.cast(tf.transpose(images, [0, 2, 3, 1]), tf.float32)
             pool, matmul = tf.graph_util.import_graph_def(
                 graph_def, {INPUT: images}, [FEATURES, LOGITS], 'inception')
-            weights = matmul.inputs[1]
-            features = tf.reshape(pool, [tf.shape(images)[0], weights.shape[0]])
-            return features, features @ weights
+            return tf.reshape(pool, [tf.shape(images)[0], -1]), matmul.inputs[1]
 
         self._run = run
+        self._weights = None
 
     def __call__(self, images):
-        """uint8 [N, 3, H, W] -> float32 features [N, 2048] and logits [N, 1008]."""
-        outputs = []
+        """uint8 [N, 3, H, W] -> features, float32 [N, 2048]."""
+        features = []
         for device, part in zip(self._devices, np.array_split(images, len(self._devices)), strict=True):
             if len(part):
                 with tf.device(device):
-                    outputs.append(self._run(part))
-        features, logits = zip(*outputs, strict=True)
-        return np.concatenate(features), np.concatenate(logits)
+                    features.append(self._run(part)[0])
+        return np.concatenate(features)
+
+    def logits(self, features):
+        """Features, float32 [N, 2048] -> logits [N, 1008] *without* the bias of their layer.
+
+        The reference's score leaves it out, so published figures do too.
+        """
+        if self._weights is None:
+            self._weights = self._run(np.zeros([1, 3, 16, 16], np.uint8))[1].numpy()
+        return features @ self._weights

@@ -18,8 +18,8 @@ _PROJECTIONS_AT_ONCE = 2 ** 27   # 0.5 GB per set, shared by the threads.
 
 def resolutions(resolution):
     """Lists the pyramid's resolutions, highest first: R, R/2, ..., 16."""
-    if resolution < LOWEST_RESOLUTION:
-        raise ValueError(f'SWD needs images of at least {LOWEST_RESOLUTION}x{LOWEST_RESOLUTION} pixels, '
+    if resolution < LOWEST_RESOLUTION or resolution & (resolution - 1):
+        raise ValueError(f'SWD needs images of a power of two from {LOWEST_RESOLUTION}x{LOWEST_RESOLUTION} pixels on, '
                          f'found {resolution}x{resolution}; leave it out of --metrics')
     return [resolution >> level for level in range((resolution // LOWEST_RESOLUTION).bit_length())]
 
@@ -192,7 +192,8 @@ class SlicedWasserstein:
     """SWD x 1000 per pyramid level, highest first, and their average: reals against fakes.
 
     Call begin, feed (as often as needed) and end for 'reals', then for each set of 'fakes'. `random` is a
-    RandomState of NumPy; it draws centres level by level as images are fed, and directions at each end.
+    RandomState of NumPy; it draws centres level by level as images are fed, and directions at each end. The
+    attribute may be replaced before a set.
 
     Descriptors of one set take 75 kB per image and level: 1.2 GB per level of 16384 images, 8.6 GB for those
     of 1024x1024, and a comparison needs two sets, plus 1 GB for projections. `scratch` names a folder for
@@ -202,7 +203,7 @@ class SlicedWasserstein:
     def __init__(self, resolution, random, scratch=None, threads=None):
         self.resolutions = resolutions(resolution)
         self.names = [f'SWDx1e3_{r}' for r in self.resolutions] + ['SWDx1e3_avg']
-        self._random = random
+        self.random = random
         self._scratch = scratch
         self._threads = threads or os.cpu_count()
         self._sets = {}
@@ -214,7 +215,7 @@ class SlicedWasserstein:
 
     def feed(self, images):
         """Adds uint8 [N, 3, R, R]."""
-        centers = [draw_centers(self._random, len(images), r) for r in self.resolutions]
+        centers = [draw_centers(self.random, len(images), r) for r in self.resolutions]
         step = max(_PIXELS_PER_TASK // images[0].size, 1)
 
         shape = [len(images) * PATCHES_PER_IMAGE, 3, PATCH, PATCH]
@@ -237,13 +238,13 @@ class SlicedWasserstein:
         if reals is fakes:
             # A set is at distance 0 from itself; the reference measures it, so draw its directions too.
             for _ in range(REPEATS * len(reals)):
-                draw_directions(self._random, 3 * PATCH ** 2)
+                draw_directions(self.random, 3 * PATCH ** 2)
             return [0.0] * len(self.names)
         counts = [descriptors[0].count // PATCHES_PER_IMAGE for descriptors in (reals, fakes)]
         if counts[0] != counts[1]:
             raise ValueError(f'SWD compares equally many images, found {counts[0]} reals and {counts[1]} '
                              'fakes; choose --num_images accordingly')
         levels = zip(reals, fakes, strict=True)
-        values = [1e3 * distance(a, b, self._random, self._threads) for a, b in levels]
+        values = [1e3 * distance(a, b, self.random, self._threads) for a, b in levels]
         del self._sets['fakes']
         return [*values, sum(values) / len(values)]

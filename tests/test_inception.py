@@ -9,66 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose
+from small_inception import small_graph
 
 from metrics import inception
 from metrics.inception import Inception
-
-CLASSES, FEATURES = 11, 6
-
-
-def small_graph():
-    """Frozen as in 2015: a JPEG by default, resize, convolution, old batch norm, pool, biased logits."""
-    random = np.random.RandomState(0)
-    graph_def = tf.compat.v1.GraphDef()
-    graph_def.versions.producer = 8
-
-    def node(op, name, *inputs, **attrs):
-        added = graph_def.node.add(op=op, name=name, input=inputs)
-        for key, value in attrs.items():
-            attr = added.attr[key]
-            if isinstance(value, tf.DType):
-                attr.type = value.as_datatype_enum
-            elif isinstance(value, bool):
-                attr.b = value
-            elif isinstance(value, float):
-                attr.f = value
-            elif isinstance(value, str):
-                attr.s = value.encode()
-            elif isinstance(value, list):
-                attr.list.i.extend(value)
-            else:
-                attr.tensor.CopyFrom(tf.make_tensor_proto(value))
-        return name
-
-    def const(name, value, dtype=tf.float32):
-        return node('Const', name, dtype=dtype, value=np.asarray(value, dtype.as_numpy_dtype))
-
-    def batch_norm(name, x, scale):
-        values = [const(f'{name}/{part}', np.abs(random.normal(1, 0.3, FEATURES)))
-                  for part in ('moving_mean', 'moving_variance', 'beta', 'gamma')]
-        return node('BatchNormWithGlobalNormalization', name, x, *values, T=tf.float32,
-                    variance_epsilon=0.001, scale_after_normalization=scale)
-
-    node('DecodeJpeg', 'DecodeJpeg', const('DecodeJpeg/contents', b'', tf.string))
-    node('Cast', 'Cast', 'DecodeJpeg', SrcT=tf.uint8, DstT=tf.float32)
-    node('ExpandDims', 'ExpandDims', 'Cast', const('ExpandDims/dim', 0, tf.int32), T=tf.float32)
-    node('ResizeBilinear', 'ResizeBilinear', 'ExpandDims', const('size', [9, 9], tf.int32), T=tf.float32)
-    node('Mul', 'Mul', node('Sub', 'Sub', 'ResizeBilinear', const('Sub/y', 128.0), T=tf.float32),
-         const('Mul/y', 0.0078125), T=tf.float32)
-    node('Conv2D', 'conv/Conv2D', 'Mul', const('conv/conv2d_params', random.normal(size=[3, 3, 3, FEATURES])),
-         T=tf.float32, strides=[1, 1, 1, 1], padding='VALID')
-    batch_norm('conv/batchnorm', 'conv/Conv2D', False)
-    node('CheckNumerics', 'conv/CheckNumerics', 'conv/batchnorm', T=tf.float32, message='not finite')
-    node('Identity', 'conv/control_dependency', 'conv/batchnorm', '^conv/CheckNumerics', T=tf.float32)
-    node('Relu', 'conv', batch_norm('conv_1/batchnorm', 'conv/control_dependency', True), T=tf.float32)
-    node('AvgPool', 'pool_3', 'conv', T=tf.float32, ksize=[1, 7, 7, 1], strides=[1, 1, 1, 1], padding='VALID')
-    node('Reshape', 'pool_3/_reshape', 'pool_3', const('shape', [1, FEATURES], tf.int32), T=tf.float32)
-    node('MatMul', 'softmax/logits/MatMul', 'pool_3/_reshape',
-         const('softmax/weights', random.normal(size=[FEATURES, CLASSES])), T=tf.float32)
-    node('BiasAdd', 'softmax/logits', 'softmax/logits/MatMul',
-         const('softmax/biases', 100 * random.normal(size=CLASSES)), T=tf.float32)
-    node('Softmax', 'softmax', 'softmax/logits', T=tf.float32)
-    return graph_def
 
 
 def write_tgz(path, member=inception.MEMBER, content=None):
@@ -108,28 +52,27 @@ def expected(images):
 
 
 def test_features_and_logits_equal_the_graph_in_a_session(graph_file, images, expected):
-    features, logits = Inception(graph_file)(images)
+    network = Inception(graph_file)
+    features = network(images)
     assert_allclose(features, expected['features'], atol=1e-5)
-    assert_allclose(logits, expected['logits'], atol=1e-5)
+    assert_allclose(network.logits(features), expected['logits'], atol=1e-5)
 
 
 def test_logits_leave_the_bias_out(graph_file, images, expected):
-    _, logits = Inception(graph_file)(images)
+    logits = Inception(graph_file).logits(expected['features'])
     assert_allclose(logits + expected['bias'], expected['biased'], rtol=1e-5, atol=1e-4)
     assert np.abs(logits - expected['biased']).min() > 1
 
 
 def test_archive_gives_the_same_as_the_graph_within(graph_file, images, tmp_path):
     archive = write_tgz(tmp_path / 'inception-2015-12-05.tgz', member=f'./{inception.MEMBER}')
-    for found, same in zip(Inception(archive)(images), Inception(graph_file)(images), strict=True):
-        np.testing.assert_array_equal(found, same)
+    np.testing.assert_array_equal(Inception(archive)(images), Inception(graph_file)(images))
 
 
 def test_minibatches_and_devices_do_not_matter(graph_file, images):
     whole = Inception(graph_file)(images)
-    parts = [Inception(graph_file, devices=['CPU:0'] * 3)(part) for part in (images[:2], images[2:])]
-    for i in range(2):
-        assert_allclose(np.concatenate([part[i] for part in parts]), whole[i], atol=1e-6)
+    shared = Inception(graph_file, devices=['CPU:0', 'CPU:1', 'CPU:2'])
+    assert_allclose(np.concatenate([shared(images[:2]), shared(images[2:])]), whole, atol=1e-6)
 
 
 def test_download_happens_once_and_is_checked_ever_after(tmp_path):

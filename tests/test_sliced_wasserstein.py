@@ -197,6 +197,7 @@ def test_unequal_counts_are_refused():
         measure(shapes(64, 0), shapes(32, 1))
 
 
-def test_images_below_16x16_are_refused():
-    with pytest.raises(ValueError, match='at least 16x16 pixels, found 8x8'):
-        swd.SlicedWasserstein(8, np.random.RandomState(0))
+@pytest.mark.parametrize('resolution', [8, 48])
+def test_images_below_16x16_or_of_no_power_of_two_are_refused(resolution):
+    with pytest.raises(ValueError, match=f'from 16x16 pixels on, found {resolution}x{resolution}'):
+        swd.SlicedWasserstein(resolution, np.random.RandomState(0))

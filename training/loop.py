@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from data.pipeline import batches
 from data.tfrecords import open_dataset
+from metrics.evaluation import parse_specs
+from metrics.run_evaluation import during_training
 from networks.locate import load_network
 from networks.snapshot import save_snapshot
 from training import runs
@@ -31,6 +33,7 @@ def build(config, strategy, init_from=None):
     dataset = open_dataset(data.dir, data.name, data.resolution, data.label_size)
     if data.label_size and not dataset.label_size:
         raise ValueError(f"The run trains with labels, but data set '{data.name}' has none; drop cond from --config.")
+    parse_specs(config.train.metrics)
     schedule = Schedule(dataset.resolution, strategy.num_replicas_in_sync, **sections['schedule'])
     for _, _, phase in schedule.phases(config.train.total_kimg * 1000):
         share, group = phase.minibatch // strategy.num_replicas_in_sync, config.network.mbstd_group_size
@@ -71,6 +74,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
     if chief:
         grid = Grid(dataset, options.grid, options.grid_layout, state.G.latent_size, options.seed)
         save_png(grid.reals, os.path.join(run_dir, 'reals.png'))
+        evaluation = during_training(run_dir, dataset, config.data.mirror, options.metrics, options.inception)
     report.say(f'{"Resuming" if resumed else "Training"} {run_dir}: {dataset.name}, {dataset.num_images} images of '
                f'{dataset.resolution}x{dataset.resolution}, {strategy.num_replicas_in_sync} device(s), '
                f'{num_workers} worker(s), {options.precision}, {position.nimg / 1000:g} of {options.total_kimg:g} kimg')
@@ -91,6 +95,9 @@ def train(config, run_dir, strategy, dataset, schedule, state):
         if due(options.network_snapshot_ticks):
             path = runs.final_path(run_dir) if done else runs.snapshot_path(run_dir, position.nimg)
             save_snapshot(path, **networks, nimg=position.nimg)
+            found = evaluation.measure(os.path.basename(path), position.nimg, evaluation.images_by(state.Gs))
+            if found:
+                report.say('metrics  ' + '  '.join(f'{name} {value:.4f}' for name, value in found.items()))
         if options.histograms:
             report.histograms(networks, position.nimg)
 

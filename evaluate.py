@@ -1,0 +1,176 @@
+"""Scores networks or sets of images as the paper does.
+
+    python evaluate.py --run=latest --metrics=swd-16k,msssim-20k,fid-10k,is-50k
+    python evaluate.py --network=FILE.h5 --real=DATASET --metrics=swd,msssim --num_images=1000
+    python evaluate.py --real=DATASET --fake=DATASET|FOLDER|ZIP --metrics=fid,kid,pr --num_images=10000
+
+Metrics: swd, msssim, fid, is, kid, pr, each with a number of images of its own if one follows, as in fid-50k.
+"""
+import runtime  # isort: skip (it must come before TensorFlow)
+
+import os
+
+from absl import flags, logging
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('run', None, 'Score all snapshots of a run: latest (the default), a number, a name or a path.')
+flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
+flags.DEFINE_string('network', None, 'Score one snapshot.')
+flags.DEFINE_string('real', None, 'Real images: a data set, a folder or a zip file. Default: what the run trained on.')
+flags.DEFINE_string('fake', None, 'Score these images instead of a network\'s: a data set, a folder or a zip file.')
+flags.DEFINE_string('metrics', 'swd,msssim', 'Metrics, e.g. swd,msssim,fid,is,kid,pr or swd-16k,fid-10k,fid-50k.')
+flags.DEFINE_integer('num_images', None, 'Images of each set for metrics that name no number (default: the paper\'s).',
+                     lower_bound=1)
+flags.DEFINE_bool('mirror', None, 'Flip reals left-right with probability 0.5 (default: as the run trained).')
+flags.DEFINE_integer('seed', 0, 'Seeds latents, the choice of reals, patches and directions.', lower_bound=0)
+flags.DEFINE_string('inception', None, 'inception-2015-12-05.tgz or its .pb; by default it is downloaded to --cache.')
+flags.DEFINE_string('inception_sha256', None, 'Refuse an Inception file with another SHA-256.')
+flags.DEFINE_string('statistics', None, 'Use these FID statistics of reals (.npz with mu and sigma).')
+flags.DEFINE_string('save_statistics', None, 'Write the FID statistics of the reals to this .npz (needs fid in --metrics).')
+flags.DEFINE_string('cache', None, 'Folder for the Inception graph and features of reals (default: ~/.cache/progan).')
+flags.DEFINE_string('scratch', None, 'Folder for temporary files that hold SWD\'s descriptors in place of memory.')
+flags.DEFINE_integer('minibatch', None, 'Images at a time (default: by resolution).', lower_bound=1)
+flags.DEFINE_integer('devices', None, 'GPUs to use (default: all).', lower_bound=1)
+flags.DEFINE_string('output_dir', None, 'Folder for metrics.jsonl, the table and the plot (default: the run folder; '
+                    'with --fake the current folder).')
+
+
+def main(argv):
+    if argv[1:]:
+        raise ValueError(f'{argv[1]!r} is not a flag; did you mean --network={argv[1]}?')
+    if sum(value is not None for value in (FLAGS.run, FLAGS.network, FLAGS.fake)) > 1:
+        raise ValueError('--run, --network and --fake each name what to score; give one of them')
+    from metrics.evaluation import parse_specs  # Late: --help needs no TensorFlow.
+    specs, graph = with_inception(parse_specs(FLAGS.metrics, FLAGS.num_images))
+    if not specs:
+        raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim')
+    if FLAGS.save_statistics and 'fid' not in [spec.metric for spec in specs]:
+        raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph')
+    evaluation, rows = (score_images if FLAGS.fake else score_networks)(specs, graph)
+    report(evaluation, rows)
+
+
+def with_inception(specs):
+    """Opens the Inception graph if a metric needs it. -> the specs that can be measured, the graph or None."""
+    from metrics import inception
+    from metrics.evaluation import OF_FEATURES
+    needing = [spec for spec in specs if spec.metric in OF_FEATURES]
+    if not needing:
+        return specs, None
+    try:
+        path = FLAGS.inception or inception.obtain(cache())
+        if FLAGS.inception_sha256:
+            inception.check(path, FLAGS.inception_sha256)
+        return specs, inception.Inception(path, devices())
+    except OSError as error:
+        if needing == specs or FLAGS.inception:
+            raise
+        logging.warning('Without %s: %s', ', '.join(map(str, needing)), error)
+        return [spec for spec in specs if spec not in needing], None
+
+
+def score_networks(specs, graph):
+    """Measures the snapshots of a run, newest first, or one network. -> (RunEvaluation, rows)."""
+    from metrics.image_sets import open_images
+    from networks.locate import find_network, load_network
+    from training import runs
+
+    if FLAGS.network:
+        paths = [find_network(FLAGS.network, FLAGS.results_dir)]
+        run_dir = os.path.dirname(os.path.abspath(paths[0]))
+    else:
+        run_dir = runs.locate(FLAGS.results_dir, FLAGS.run or 'latest')
+        paths = [path for _, path in reversed(runs.snapshots(run_dir))] or [find_network(run_dir)]
+    resolution = load_network(paths[0], names=['Gs']).Gs.resolution
+    in_run = os.path.exists(os.path.join(run_dir, 'config.json'))
+    if FLAGS.real:
+        reals, mirror = open_images(FLAGS.real, resolution), False
+    else:
+        reals, mirror = reals_of_run(run_dir) if in_run else (None, False)
+    evaluation = make(FLAGS.output_dir or (run_dir if in_run else '.'), specs, resolution, reals, mirror, graph)
+
+    rows = []
+    for path in paths:
+        row = os.path.basename(path), load_network(path, names=[]).nimg
+        if evaluation.missing(*row) or not in_run:  # Elsewhere another network may have had this name.
+            Gs = load_network(path, names=['Gs']).Gs
+            evaluation.measure(*row, evaluation.images_by(Gs), again=not in_run)
+        rows.append(row)
+        logging.info('%d of %d: %s', len(rows), len(paths), row[0])
+    return evaluation, rows
+
+
+def reals_of_run(run_dir):
+    """The data set that a run was trained on, and whether it was mirrored."""
+    import config as configs
+    from data.tfrecords import open_dataset
+    data = configs.load(os.path.join(run_dir, 'config.json')).data
+    return open_dataset(data.dir, data.name, data.resolution, data.label_size), data.mirror
+
+
+def score_images(specs, graph):
+    """Measures one set of images against another. -> (RunEvaluation, rows)."""
+    from metrics.image_sets import open_images
+    fakes = open_images(FLAGS.fake)
+    reals = open_images(FLAGS.real) if FLAGS.real else None
+    most = min(images.num_images for images in (fakes, reals) if images)  # None counts twice.
+    if any(FLAGS.num_images and spec.num_images > fakes.num_images for spec in specs):
+        raise ValueError(f"'{FLAGS.fake}' holds {fakes.num_images} images; lower --num_images")
+    if not FLAGS.num_images:
+        specs = [spec._replace(num_images=min(spec.num_images, most)) for spec in specs]
+    if reals and reals.resolution != fakes.resolution and 'swd' in [spec.metric for spec in specs]:
+        raise ValueError(f"SWD compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
+                         f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}")
+    evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, graph)
+    evaluation.measure(fakes.name, None, evaluation.images_of(fakes), again=True)  # The files may have changed.
+    return evaluation, [(fakes.name, None)]
+
+
+def make(folder, specs, resolution, reals, mirror, graph):
+    """The RunEvaluation that the flags describe."""
+    from metrics.frechet_inception_distance import load_statistics
+    from metrics.run_evaluation import RunEvaluation
+    os.makedirs(folder, exist_ok=True)
+    return RunEvaluation(
+        folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, graph,
+        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch, devices(),
+        FLAGS.minibatch)
+
+
+def report(evaluation, rows):
+    """Prints the table and writes it, the plot, and the statistics that were asked for."""
+    from metrics import records
+    from metrics.evaluation import label
+    from metrics.frechet_inception_distance import save_statistics
+    from metrics.run_evaluation import OTHER_REALS, REALS
+    if FLAGS.save_statistics:
+        evaluation.measure_reals([spec for spec in evaluation.specs if spec.metric == 'fid'])
+        save_statistics(FLAGS.save_statistics, *evaluation.evaluator.statistics())
+    known = [row for row in ((REALS, None), (OTHER_REALS, None)) if evaluation.missing(*row) != evaluation.specs]
+    path = os.path.join(evaluation.folder, f'metric-{label(evaluation.specs)}')
+    content = evaluation.records, known + rows, evaluation.specs
+    records.save_table(f'{path}.txt', *content)
+    records.save_plot(f'{path}.png', *content)
+    print(records.table(*content), end='')
+    print(f'{path}.txt, {path}.png')
+
+
+def cache():
+    """The folder for what is worth keeping between evaluations."""
+    from metrics.inception import default_cache
+    return FLAGS.cache or default_cache()
+
+
+def devices():
+    """Names of the devices to use, or None for all GPUs."""
+    if not FLAGS.devices:
+        return None
+    import tensorflow as tf
+    found = [device.name for kind in ('GPU', 'CPU') for device in tf.config.list_logical_devices(kind)]
+    if FLAGS.devices > len(found):
+        raise ValueError(f'--devices={FLAGS.devices}, but TensorFlow sees {len(found)}: {", ".join(found)}')
+    return found[:FLAGS.devices]
+
+
+if __name__ == '__main__':
+    runtime.run(main)

@@ -1,0 +1,142 @@
+"""Measures sets of images by several metrics in one pass over each set."""
+import os
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from metrics.frechet_inception_distance import FID
+from metrics.inception_score import InceptionScore
+from metrics.kernel_inception_distance import KID
+from metrics.ms_ssim import MSSSIM
+from metrics.precision_recall import PrecisionRecall
+from metrics.sliced_wasserstein import SlicedWasserstein
+
+DEFAULT_COUNTS = {'swd': 16384, 'msssim': 20000, 'fid': 10000, 'is': 50000, 'kid': 10000, 'pr': 10000}
+OF_FEATURES = ('fid', 'is', 'kid', 'pr')       # Need the Inception graph.
+NEED_REALS = ('swd', 'fid', 'kid', 'pr')
+_COUNT = re.compile(r'(\d+)(k?)')
+
+
+class Spec(NamedTuple):
+    """A metric and how many images of each set it looks at."""
+    metric: str
+    num_images: int
+
+    def __str__(self):
+        n = self.num_images
+        count = '16k' if n == 16384 else f'{n // 1000}k' if n % 1000 == 0 else str(n)
+        return f'{self.metric}-{count}'
+
+
+def label(specs):
+    """A short name of specs for files: swd-16k-fid-50k, or swd-msssim-500 where all have one number of images."""
+    if len({spec.num_images for spec in specs}) > 1:
+        return '-'.join(map(str, specs))
+    return '-'.join([*(spec.metric for spec in specs[:-1]), str(specs[-1])])
+
+
+def parse_specs(names, num_images=None):
+    """'swd,fid-10k,is-500' -> Specs; a name without a count takes `num_images`, or else the paper's.
+
+    swd-16k means 16384 images. ValueError for unknown names.
+    """
+    specs = []
+    for name in filter(None, names.split(',')):
+        metric, dash, count = name.partition('-')
+        match = _COUNT.fullmatch(count)
+        if metric not in DEFAULT_COUNTS or (dash and not match) or (match and int(match[1]) == 0):
+            raise ValueError(f'unknown metric {name!r}; expected {", ".join(DEFAULT_COUNTS)}, or one with a number of '
+                             'images, such as swd-16k, fid-50k or is-500')
+        number = 16384 if count == '16k' else int(match[1]) * (1000 if match[2] else 1) if match else None
+        specs.append(Spec(metric, number or num_images or DEFAULT_COUNTS[metric]))
+    return list(dict.fromkeys(specs))
+
+
+class Evaluator:
+    """Holds one metric per spec, fed together; Inception sees each image once, whatever needs its features.
+
+    `real_statistics` (mu, sigma) stand for the reals of FID. `scratch`: see SlicedWasserstein.
+    """
+
+    def __init__(self, specs, resolution, seed=0, inception=None, real_statistics=None, scratch=None):
+        make = {'swd': lambda: SlicedWasserstein(resolution, None, scratch), 'msssim': MSSSIM, 'is': InceptionScore,
+                'fid': lambda: FID(real_statistics), 'kid': KID, 'pr': PrecisionRecall}
+        self._metrics = {spec: make[spec.metric]() for spec in specs}
+        self._inception = inception
+        self._seed = seed
+
+    def columns(self, spec):
+        """Names of the values of a spec."""
+        return self._metrics[spec].names
+
+    def statistics(self):
+        """(mu, sigma) of the reals, once measured by FID."""
+        return next(m.real_statistics for spec, m in self._metrics.items() if spec.metric == 'fid')
+
+    def measure(self, kind, minibatches, specs=None, cache=None):
+        """Measures one set: 'reals', which come first, or 'fakes'. -> {spec: {column: value}}.
+
+        `minibatches`: iterator of uint8 [n, 3, R, R]. `cache`: file of the set's features, read if it is there, else
+        written.
+        """
+        specs = list(self._metrics) if specs is None else specs
+        features = _Features(self._inception, cache)
+        for spec in specs:
+            self._metrics[spec].begin(kind)
+            if spec.metric == 'swd':  # From the seed for every set: values do not depend on what was measured before.
+                self._metrics[spec].random = np.random.RandomState([self._seed, kind != 'reals'])
+        counts = {of_features: max([s.num_images for s in specs if (s.metric in OF_FEATURES) == of_features], default=0)
+                  for of_features in (False, True)}
+        if features.known >= counts[True] and not counts[False]:
+            minibatches = [None]  # Nothing has to look at the images themselves.
+
+        position = 0
+        for images in minibatches:
+            n = counts[True] if images is None else len(images)
+            of_these = features.take(images, position, min(n, max(counts[True] - position, 0)))
+            for spec in specs:
+                part = slice(max(min(n, spec.num_images - position), 0))
+                if part.stop == 0:
+                    continue
+                if spec.metric == 'is':
+                    self._metrics[spec].feed(self._inception.logits(of_these[part]))
+                else:
+                    self._metrics[spec].feed((of_these if spec.metric in OF_FEATURES else images)[part])
+            position += n
+        features.save()
+        return {spec: dict(zip(self.columns(spec), self._metrics[spec].end(), strict=True)) for spec in specs}
+
+
+class _Features:
+    """Features of a set, from a file where it holds them, else computed and, at the end, saved there."""
+
+    def __init__(self, inception, path):
+        self._inception, self._path, self._new = inception, path, []
+        try:
+            self._stored = np.load(path, mmap_mode='r') if path and os.path.exists(path) else None
+        except (ValueError, EOFError) as error:
+            raise ValueError(f'the cached features in {path} are damaged; remove that file') from error
+        self.known = 0 if self._stored is None else len(self._stored)
+
+    def take(self, images, position, count):
+        """Features of the first `count` of `images`, which start at `position` in the set."""
+        if count == 0:
+            return None
+        if position + count <= self.known:
+            return np.array(self._stored[position:position + count])
+        self._new.append(self._inception(images[:count]))
+        return self._new[-1]
+
+    def save(self):
+        if not self._path or not self._new or self.known:
+            return
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        partial = f'{self._path}.{os.getpid()}.partial'
+        try:
+            with open(partial, 'wb') as file:
+                np.save(file, np.concatenate(self._new))
+            os.replace(partial, self._path)
+        finally:
+            if os.path.exists(partial):
+                os.remove(partial)

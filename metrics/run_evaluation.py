@@ -1,0 +1,157 @@
+"""Measures networks and other sets of images against one set of reals, and keeps what was found in a folder."""
+import hashlib
+import os
+import time
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from metrics.evaluation import NEED_REALS, OF_FEATURES, Evaluator, parse_specs
+from metrics.image_sets import fake_images, random_labels, real_images, real_labels
+from metrics.inception import Inception, default_cache, obtain
+from metrics.records import Records
+
+REALS, OTHER_REALS = 'Reals', 'Other reals'
+
+
+class RunEvaluation:
+    """Measures each set at most once; records go to `folder`/metrics.jsonl, scalars to event files there.
+
+    The reals' own row is measured when the first set is. SWD gets a second row, for as many reals that follow in the
+    stream, measured as if they were fakes: the floor of what a network can reach. `reals` may be None where no metric
+    needs them; `cache` is a folder for their features. ValueError if a metric lacks what it needs.
+    """
+
+    def __init__(self, folder, specs, resolution, reals=None, seed=0, mirror=False, inception=None, real_statistics=None,
+                 cache=None, scratch=None, devices=None, minibatch=None):
+        self.specs, self.resolution, self.minibatch = specs, resolution, minibatch or default_minibatch(resolution)
+        self.folder, self._reals, self._seed, self._mirror = folder, reals, seed, mirror
+        self._inception, self._cache, self._devices = inception, cache, devices
+        self._needs_reals = [spec for spec in specs if spec.metric in NEED_REALS
+                             and not (spec.metric == 'fid' and real_statistics)]
+        if self._needs_reals and reals is None:
+            raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real')
+        self.evaluator = Evaluator(specs, resolution, seed, inception, real_statistics, scratch)
+        self._settings = {'resolution': resolution, 'reals': None, 'seed': seed}
+        if reals:
+            self._settings |= {'reals': reals.name, 'reals_sha256': fingerprint(reals), 'mirror': mirror}
+        self._statistics = real_statistics and fingerprint_of_arrays(real_statistics)
+        self.records = Records(os.path.join(folder, 'metrics.jsonl'), self._settings_of)
+        self._reals_measured = set()
+
+    def missing(self, row, nimg):
+        """The specs of a row that are not on record."""
+        return [spec for spec in self.specs if not self.records.find(row, nimg, spec)]
+
+    def measure(self, row, nimg, images, again=False):
+        """Measures what is not on record of a set, or all of it `again`. -> {column: value} of what was measured.
+
+        `images` makes the set: a function of a number of images -> minibatches.
+        """
+        specs = self.specs if again else self.missing(row, nimg)
+        if not specs:
+            return {}
+        self.measure_reals(specs)
+        return self._measure(row, nimg, 'fakes', images, specs, again=again)
+
+    def measure_reals(self, specs):
+        """Measures the reals, once, by those of `specs` that other sets are compared by or that are not on record."""
+        missing = self.missing(REALS, None)
+        specs = [s for s in specs if s not in self._reals_measured and (s in self._needs_reals or s in missing)]
+        if self._reals is None or not specs:
+            return
+        self._reals_measured.update(specs)
+        self._measure(REALS, None, 'reals', self.images_of(self._reals, self._mirror), specs, self._cache_path(specs))
+        others = [spec for spec in self.missing(OTHER_REALS, None) if spec.metric == 'swd' and spec in specs]
+        if others:
+            self._measure(OTHER_REALS, None, 'fakes', lambda count: real_images(
+                self._reals, count, self.minibatch, self._seed, self._mirror, start=count), others)
+
+    def images_of(self, dataset, mirror=False):
+        """The set of images of a Dataset or Pictures, for `measure`."""
+        return lambda count: real_images(dataset, count, self.minibatch, self._seed, mirror)
+
+    def images_by(self, Gs):
+        """The set of images that a network makes with the reals' labels, for `measure`."""
+        if Gs.resolution != self.resolution:
+            raise ValueError(f'the network makes images of {Gs.resolution}x{Gs.resolution}, the reals are '
+                             f'{self.resolution}x{self.resolution}; choose reals of its resolution')
+
+        def images(count):
+            if self._reals and self._reals.label_size == Gs.label_size:
+                labels = real_labels(self._reals, count, self._seed)
+            else:
+                labels = random_labels(Gs.label_size, count, self._seed)
+            return fake_images(Gs, labels, self.minibatch, self._seed, self._devices)
+        return images
+
+    def _measure(self, row, nimg, kind, images, specs, cache=None, again=False):
+        start, count = time.perf_counter(), max(spec.num_images for spec in specs)
+        with tqdm(total=count, desc=row, unit='img', disable=None) as bar:
+            def watched():
+                for minibatch in images(count):
+                    yield minibatch
+                    bar.update(len(minibatch))
+            results = self.evaluator.measure(kind, watched(), specs, cache)
+        seconds = time.perf_counter() - start
+        for spec, values in results.items():
+            if again or not self.records.find(row, nimg, spec):  # The reals may be needed for more than their row.
+                self.records.add(row, nimg, spec, seconds, values)
+        if nimg is not None:
+            self._write_scalars(nimg, results)
+        return {name: value for values in results.values() for name, value in values.items()}
+
+    def _settings_of(self, spec):
+        """What a value of this spec depends on."""
+        settings = dict(self._settings)
+        if spec.metric in OF_FEATURES:
+            settings['inception_sha256'] = self._inception.sha256[:16]
+        if spec.metric == 'fid' and self._statistics:
+            settings['statistics_sha256'] = self._statistics
+        return settings
+
+    def _write_scalars(self, nimg, results):
+        writer = tf.summary.create_file_writer(self.folder, filename_suffix='.metrics')
+        with writer.as_default(step=nimg):
+            for spec, values in results.items():
+                for name, value in values.items():
+                    tf.summary.scalar(f'Metrics/{spec}/{name}', value)
+        writer.close()
+
+    def _cache_path(self, specs):
+        """Where the reals' features are kept: the name says what they depend on."""
+        count = max([spec.num_images for spec in specs if spec.metric in OF_FEATURES], default=0)
+        if not self._cache or not count:
+            return None
+        name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._inception.sha256[:16]}-{count}'
+                f'-seed{self._seed}{"-mirror" * self._mirror}.npy')
+        return os.path.join(self._cache, 'features', name)
+
+
+def fingerprint(images):
+    """A short checksum of a data set: a hundred images and their number stand for all."""
+    some = np.linspace(0, images.num_images - 1, min(images.num_images, 100)).astype(int)
+    return fingerprint_of_arrays([np.array(images.num_images), *(images.read(0, [index]) for index in some)])
+
+
+def fingerprint_of_arrays(arrays):
+    """A short checksum of the contents of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()[:16]
+
+
+def during_training(run_dir, dataset, mirror, names, inception_file=None):
+    """The RunEvaluation of a run while it trains; evaluate.py finds its records and measures nothing again."""
+    specs, graph = parse_specs(names), None
+    if any(spec.metric in OF_FEATURES for spec in specs):
+        graph = Inception(inception_file or obtain(default_cache()))
+    return RunEvaluation(run_dir, specs, dataset.resolution, dataset, mirror=mirror, inception=graph,
+                         cache=default_cache())
+
+
+def default_minibatch(resolution):
+    """As many images as 12 MB hold, 4 to 64: 4 at 1024x1024, 64 up to 256x256."""
+    return min(max(2 ** 22 // resolution ** 2, 4), 64)

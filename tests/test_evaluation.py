@@ -1,0 +1,325 @@
+"""Evaluating sets of images, snapshots and runs: one pass, caches, records, and the command."""
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
+from PIL import Image
+from small_inception import small_graph
+
+import config as configs
+from data.tfrecords import Dataset
+from metrics import image_sets
+from metrics.evaluation import Evaluator, Spec, label, parse_specs
+from metrics.frechet_inception_distance import frechet_distance, load_statistics, statistics
+from metrics.image_sets import Pictures, fake_images, open_images, real_images, real_labels
+from metrics.inception import Inception
+from metrics.inception_score import inception_score
+from metrics.kernel_inception_distance import kernel_inception_distance
+from metrics.ms_ssim import ms_ssim
+from metrics.precision_recall import precision_recall
+from metrics.run_evaluation import RunEvaluation
+from metrics.sliced_wasserstein import SlicedWasserstein
+from networks.progan import Discriminator, Generator
+from networks.snapshot import save_snapshot
+from training import loop, runs
+
+
+@pytest.fixture(scope='module')
+def graph_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp('graph') / 'small.pb'
+    path.write_bytes(small_graph().SerializeToString())
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def blobs(data_dir):
+    return Dataset(data_dir / 'blobs')
+
+
+def networks(seed):
+    size = {'resolution': 16, 'num_channels': 3, 'label_size': 4, 'fmap_base': 32, 'fmap_max': 8}
+    return Generator(**size, seed=seed), Discriminator(**size, seed=seed), Generator(**size, seed=seed + 1)
+
+
+@pytest.fixture
+def run_dir(tmp_path, data_dir):
+    """A run folder with snapshots at 1 and 2 kimg."""
+    folder = tmp_path / 'results' / '000-blobs'
+    folder.mkdir(parents=True)
+    data = {'dir': str(data_dir), 'name': 'blobs', 'label_size': 'full', 'mirror': True}
+    (folder / 'config.json').write_text(json.dumps({'description': 'blobs', 'data': data}))
+    for kimg in 1, 2:
+        save_snapshot(str(folder / f'network-snapshot-{kimg:06d}.h5'), *networks(kimg), nimg=kimg * 1000)
+    return folder
+
+
+def random_images(seed, count, resolution=16):
+    return np.random.RandomState(seed).randint(0, 256, [count, 3, resolution, resolution]).astype(np.uint8)
+
+
+def by_eights(images):
+    return (images[i:i + 8] for i in range(0, len(images), 8))
+
+
+class CountingInception(Inception):
+    """Counts the images that it sees."""
+    seen = 0
+
+    def __call__(self, images):
+        self.seen += len(images)
+        return super().__call__(images)
+
+
+# Specs
+
+def test_presets_of_the_reference_are_known_by_name():
+    assert parse_specs('swd-16k,fid-10k,fid-50k,is-50k,msssim-20k') == [
+        Spec('swd', 16384), Spec('fid', 10000), Spec('fid', 50000), Spec('is', 50000), Spec('msssim', 20000)]
+    assert parse_specs('swd,msssim,is,kid-300,swd', 500) == [
+        Spec('swd', 500), Spec('msssim', 500), Spec('is', 500), Spec('kid', 300)]
+    assert parse_specs('swd,fid') == parse_specs('swd-16k,fid-10k')
+    assert [str(spec) for spec in parse_specs('swd-16k,fid-50k,is-500')] == ['swd-16k', 'fid-50k', 'is-500']
+    assert label(parse_specs('swd,msssim', 500)) == 'swd-msssim-500'
+    assert label(parse_specs('swd-16k,fid-50k')) == 'swd-16k-fid-50k'
+
+
+@pytest.mark.parametrize('name', ['sdw', 'swd-', 'swd-0', 'fid-ten', 'fid_10k'])
+def test_unknown_metrics_are_refused_by_name(name):
+    with pytest.raises(ValueError, match=f"unknown metric '{name}'.*swd-16k"):
+        parse_specs(name)
+
+
+# One pass
+
+def test_one_pass_equals_each_metric_by_itself_on_its_own_number_of_images(graph_file):
+    inception = CountingInception(graph_file)
+    reals, fakes = random_images(0, 64), random_images(1, 64) // 2
+    specs = parse_specs('swd-48,msssim-20,fid-60,is-30,kid-50,pr-40')
+    evaluator = Evaluator(specs, 16, seed=3, inception=inception)
+    evaluator.measure('reals', by_eights(reals))
+    found = evaluator.measure('fakes', by_eights(fakes))
+    assert inception.seen == 2 * 60
+
+    a, b = inception(reals), inception(fakes)
+    swd = SlicedWasserstein(16, None)
+    for i, (kind, images) in enumerate((('reals', reals), ('fakes', fakes))):
+        swd.random = np.random.RandomState([3, i])
+        swd.begin(kind)
+        for part in by_eights(images[:48]):
+            swd.feed(part)
+        distances = swd.end()
+    expected = {
+        'swd-48': distances,
+        'msssim-20': [ms_ssim(fakes[0:20:2], fakes[1:20:2]).mean()],
+        'fid-60': [frechet_distance(*statistics(a[:60]), *statistics(b[:60]))],
+        'is-30': inception_score(inception.logits(b[:30])),
+        'kid-50': 1e3 * np.array(kernel_inception_distance(a[:50], b[:50])),
+        'pr-40': precision_recall(a[:40], b[:40])}
+    for spec, values in found.items():
+        assert_allclose(list(values.values()), expected[str(spec)], rtol=1e-4, err_msg=str(spec))
+
+
+def test_values_do_not_depend_on_what_was_measured_before():
+    specs = parse_specs('swd-32')
+    first, second = (Evaluator(specs, 16) for _ in range(2))
+    for evaluator in first, second:
+        evaluator.measure('reals', by_eights(random_images(0, 32)))
+    second.measure('fakes', by_eights(random_images(1, 32)))
+    values = [evaluator.measure('fakes', by_eights(random_images(2, 32))) for evaluator in (first, second)]
+    assert values[0] == values[1]
+
+
+def test_cached_features_give_the_same_values_without_a_look_at_the_images(graph_file, tmp_path):
+    specs = parse_specs('fid,kid,is', 40)
+    path = str(tmp_path / 'cache' / 'features.npy')
+    computed = Evaluator(specs, 16, inception=Inception(graph_file))
+    values = computed.measure('reals', by_eights(random_images(0, 40)), cache=path)
+
+    def never():
+        raise AssertionError('the images were read')
+        yield
+
+    cached = Evaluator(specs, 16, inception=CountingInception(graph_file))
+    assert cached.measure('reals', never(), cache=path) == values
+    assert_allclose(cached.statistics()[1], computed.statistics()[1])
+
+
+def test_given_statistics_stand_for_the_reals(graph_file, tmp_path):
+    inception = Inception(graph_file)
+    a, b = inception(random_images(0, 40)), random_images(1, 40)
+    evaluation = RunEvaluation(str(tmp_path), parse_specs('fid-40'), 16, inception=inception,
+                               real_statistics=statistics(a))
+    found = evaluation.measure('set', None, lambda count: by_eights(b[:count]))
+    assert_allclose(found['FID'], frechet_distance(*statistics(a), *statistics(inception(b))), rtol=1e-6)
+
+
+def test_metrics_without_what_they_need_are_refused(tmp_path):
+    with pytest.raises(ValueError, match='swd-16k compares with real images; name them with --real'):
+        RunEvaluation(str(tmp_path), parse_specs('msssim,swd'), 16)
+
+
+# Sets of images
+
+def test_reals_are_those_that_training_sees_mirrored_alike(blobs):
+    from data.pipeline import batches
+    trained_on = next(iter(batches(blobs, 0, minibatch=20, rounds=1, position=0, seed=5, mirror=True)))
+    images = np.concatenate([*real_images(blobs, 20, minibatch=6, seed=5, mirror=True)])
+    np.testing.assert_array_equal(images.transpose(0, 2, 3, 1), trained_on['images'][0])
+    np.testing.assert_array_equal(real_labels(blobs, 20, seed=5), trained_on['labels'][0])
+
+
+def test_other_reals_are_other_images_as_long_as_there_are_any(blobs):
+    first, others = (np.concatenate([*real_images(blobs, 32, 8, start=start)]) for start in (0, 32))
+    assert len({image.tobytes() for image in np.concatenate([first, others])}) == 64
+
+
+def test_fakes_have_the_labels_given_and_latents_of_the_seed():
+    Gs = networks(0)[2]
+    labels = np.eye(4, dtype=np.float32)[[2, 0, 1]]
+    images = np.concatenate([*fake_images(Gs, labels, minibatch=2, seed=7)])
+    latents = np.random.RandomState(7).randn(3, Gs.latent_size).astype(np.float32)
+    expected = np.clip(np.rint(Gs(latents, labels).numpy() * 127.5 + 127.5), 0, 255)
+    assert np.abs(images.transpose(0, 2, 3, 1) - expected).max() <= 1
+
+
+def test_gray_images_are_repeated_to_three_channels():
+    gray = random_images(0, 2)[:, :1]
+    np.testing.assert_array_equal(image_sets.to_rgb(gray), np.concatenate([gray] * 3, axis=1))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with a subfolder, of 20 pictures."""
+    folder = tmp_path / 'pictures'
+    (folder / 'more').mkdir(parents=True)
+    for i, image in enumerate(random_images(0, 20).transpose(0, 2, 3, 1)):
+        Image.fromarray(image).save(folder / ('more' if i >= 10 else '') / f'{i:02d}.png')
+    (folder / 'notes.txt').write_text('no picture')
+    return folder
+
+
+def test_a_folder_and_a_zip_file_give_the_same_pictures(pictures, tmp_path):
+    with zipfile.ZipFile(tmp_path / 'pictures.zip', 'w') as archive:
+        for path in pictures.rglob('*.png'):
+            archive.write(path, path.relative_to(pictures))
+    for path in pictures, tmp_path / 'pictures.zip':
+        images = open_images(str(path))
+        assert (images.num_images, images.resolution) == (20, 16)
+        np.testing.assert_array_equal(images.read(0, np.arange(20)), random_images(0, 20))
+
+
+def test_pictures_that_cannot_be_used_are_refused_by_name(pictures, tmp_path):
+    (pictures / 'broken.png').write_bytes(b'not a picture')
+    with pytest.raises(ValueError, match='cannot read.*broken.png'):
+        Pictures(str(pictures)).read(0, np.arange(21))
+    Image.new('RGB', (16, 8)).save(pictures / 'broken.png')
+    with pytest.raises(ValueError, match='broken.png.* is 16x8, the first picture 16x16'):
+        Pictures(str(pictures)).read(0, np.arange(21))
+    Image.new('RGB', (16, 8)).save(pictures / '00.png')
+    with pytest.raises(ValueError, match='holds pictures of 16x8; expected square ones'):
+        Pictures(str(pictures))
+    with pytest.raises(FileNotFoundError, match='no data set, no folder'):
+        open_images(str(tmp_path / 'absent'))
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='holds no pictures'):
+        open_images(str(tmp_path / 'empty'))
+
+
+# The command
+
+def records(folder):
+    return [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
+
+
+def scalars(folder):
+    """{tag: {step: value}} of all event files."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    events = EventAccumulator(str(folder)).Reload()
+    return {tag: {event.step: float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)}
+            for tag in events.Tags()['tensors']}
+
+
+def test_a_run_is_scored_newest_first_once_and_resumes(run_dir, graph_file, run_command, tmp_path):
+    command = ['evaluate.py', f'--run={run_dir}', '--metrics=swd,msssim,fid,is,kid,pr', '--num_images=48',
+               f'--inception={graph_file}', f'--cache={tmp_path / "cache"}', f'--save_statistics={tmp_path / "fid.npz"}']
+    result = run_command(*command)
+    assert result.returncode == 0, result.stderr
+    text = (run_dir / 'metric-swd-msssim-fid-is-kid-pr-48.txt').read_text()
+    assert text in result.stdout
+    header, *rows = [line.split() for line in text.splitlines()]
+    assert header == ['Snapshot', 'Time_eval', 'SWDx1e3_16', 'SWDx1e3_avg', 'MS-SSIM', 'FID', 'IS_mean', 'IS_std',
+                      'KIDx1e3_mean', 'KIDx1e3_std', 'Precision', 'Recall']
+    assert [row[0] for row in rows] == ['Reals', 'Other', 'network-snapshot-000002.h5', 'network-snapshot-000001.h5']
+    with Image.open(run_dir / 'metric-swd-msssim-fid-is-kid-pr-48.png') as picture:
+        assert picture.size == (800, 6 * 320)
+
+    found = records(run_dir)
+    newest = {record['metric']: record for record in found if record['nimg'] == 2000}
+    assert sorted(newest) == ['fid-48', 'is-48', 'kid-48', 'msssim-48', 'pr-48', 'swd-48']
+    assert newest['swd-48']['mirror'] is True and newest['swd-48']['reals'] == 'blobs'
+    assert rows[2][2] == f'{newest["swd-48"]["values"]["SWDx1e3_16"]:.4f}'
+    assert_allclose(scalars(run_dir)['Metrics/fid-48/FID'][2000], newest['fid-48']['values']['FID'], rtol=1e-6)
+    assert load_statistics(tmp_path / 'fid.npz')[0].shape == (6,)
+
+    # Killed while it wrote: the last record is measured again, and only that.
+    lines = (run_dir / 'metrics.jsonl').read_text().splitlines(keepends=True)
+    (run_dir / 'metrics.jsonl').write_text(''.join(lines[:-1]) + lines[-1][:30])
+    result = run_command(*command)
+    assert result.returncode == 0, result.stderr
+    again = (run_dir / 'metrics.jsonl').read_text().splitlines(keepends=True)
+    assert again[:len(lines) - 1] == lines[:-1]
+    rewritten = [json.loads(line) for line in again[len(lines):]]
+    assert {record['metric'] for record in rewritten} == {found[-1]['metric']}
+    assert rewritten[-1]['values'] == found[-1]['values']
+    assert (run_dir / 'metric-swd-msssim-fid-is-kid-pr-48.txt').read_text().splitlines()[:-1] == text.splitlines()[:-1]
+
+
+def test_two_sets_of_pictures_are_compared_and_without_inception_the_other_metrics_run(
+        pictures, run_command, tmp_path, monkeypatch):
+    monkeypatch.setenv('https_proxy', 'http://127.0.0.1:9')  # Nobody listens there: no download.
+    result = run_command('evaluate.py', f'--real={pictures}', f'--fake={pictures}', '--metrics=swd,fid,msssim',
+                         f'--output_dir={tmp_path}', f'--cache={tmp_path / "cache"}')
+    assert result.returncode == 0, result.stderr
+    assert 'Without fid-10k: cannot download' in result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()[:4]] == ['Snapshot', 'Reals', 'Other', 'pictures']
+    assert {record['metric'] for record in records(tmp_path)} == {'swd-20', 'msssim-20'}
+
+
+@pytest.mark.parametrize('arguments, sentence', [
+    (['--run=0', '--fake=pictures'], '--run, --network and --fake each name what to score; give one of them'),
+    (['--metrics='], '--metrics names no metric'),
+    (['--metrics=fid,sdw'], "unknown metric 'sdw'"),
+])
+def test_mistakes_end_in_one_sentence(run_command, arguments, sentence):
+    result = run_command('evaluate.py', *arguments)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f'evaluate.py: {sentence}')
+    assert 'Traceback' not in result.stderr
+
+
+def test_training_measures_its_snapshots_and_evaluate_finds_the_records(data_dir, tmp_path, run_command):
+    config = configs.resolve(['v2-1gpu', 'nogrowing'], [
+        f'data.dir={data_dir}', 'data.name=blobs', 'network.fmap_base=32', 'network.fmap_max=8',
+        'schedule.minibatch_dict={}', 'schedule.minibatch_base=8', 'schedule.tick_kimg_dict={}',
+        'schedule.tick_kimg=0.064', 'train.total_kimg=0.128', 'train.network_snapshot_ticks=1',
+        'train.metrics=swd-32,msssim-16'])
+    strategy = tf.distribute.get_strategy()
+    loop.train(config, str(tmp_path), strategy, *loop.build(config, strategy))
+    found = records(tmp_path)
+    assert [(record['row'], record['metric']) for record in found if record['nimg']] == [
+        (name, metric) for name in ('network-snapshot-000000.h5', 'network-final.h5') for metric in ('swd-32', 'msssim-16')]
+    assert f'SWDx1e3_16 {found[-2]["values"]["SWDx1e3_16"]:.4f}' in (tmp_path / 'log.txt').read_text()
+
+    runs.save_config(str(tmp_path), configs.to_json(config))
+    result = run_command('evaluate.py', f'--run={tmp_path}', '--metrics=swd-32,msssim-16')
+    assert result.returncode == 0, result.stderr
+    assert 'network-final.h5' in result.stdout and records(tmp_path) == found
+
+
+def test_misspelt_metrics_are_refused_before_training(data_dir):
+    config = configs.resolve(['v2-1gpu'], [f'data.dir={data_dir}', 'data.name=blobs', 'train.metrics=sdw'])
+    with pytest.raises(ValueError, match="unknown metric 'sdw'"):
+        loop.build(config, tf.distribute.get_strategy())
