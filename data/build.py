@@ -24,6 +24,7 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
     remarks = collections.Counter()
     recipe = f'{recipe}, {len(source.items)} images'
     with Writer(target, source.resolution, source.num_channels, label_size, shards, resume, recipe) as writer:
+        before = writer.num_images
         loaded = ordered_map(source.load, source.items, num_workers if source.heavy else 0, writer.position,
                              chunk=max(some // 64, 1), on_error=on_error or source.on_error, total=wanted)
         with contextlib.closing(loaded):
@@ -35,5 +36,6 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
                 writer.add(np.stack(images), source.labels[indices] if label_size else None, indices)
     left_out = writer.position - writer.num_images
     print(f"'{target}': {writer.num_images} images of {source.resolution}x{source.resolution}"
+          + (f', {writer.num_images - before} of them built now' if before else '')
           + ''.join(f', {count} {word}' for word, count in sorted(remarks.items()))
           + (f'; {left_out} could not be read and were left out' if left_out else ''))

@@ -111,7 +111,7 @@ def read_token(delta):
         with zipfile.ZipFile(delta.zip_path) as archive:  # Anew for each delta: safe in any process.
             return archive.read(delta.member)
     except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:
-        raise ValueError(f"'{delta.member}' in '{delta.zip_path}' is damaged ({error}); get the zip "
+        raise ValueError(f"has a damaged delta, '{delta.member}' in '{delta.zip_path}' ({error}); get the zip "
                          'again') from error
 
 
@@ -126,11 +126,11 @@ def decrypt(token, jpeg, orig_file):
     try:
         compressed = Fernet(derive_key(jpeg, orig_file)).decrypt(token)
     except InvalidToken as error:
-        raise ValueError('its delta does not open: this file is not, byte for byte, the one the delta was '
-                         'made from, or the delta is damaged or of another image; get both again') from error
+        raise ValueError('does not open its delta: it is not, byte for byte, the file the delta was made from, or '
+                         'the delta is damaged or of another image; get both again') from error
     data = bz2.decompress(compressed)
     if len(data) != np.prod(SHAPE):
-        raise ValueError(f'its delta holds {len(data)} bytes; expected {np.prod(SHAPE)}')
+        raise ValueError(f'has a delta of {len(data)} bytes; expected {np.prod(SHAPE)}')
     return np.frombuffer(data, np.uint8).reshape(SHAPE)
 
 
@@ -153,8 +153,8 @@ def apply_signed(aligned, delta):
     total = aligned.astype(np.int16) + delta.view(np.int8)
     overshooting = np.mean((total < -_OVERSHOOT) | (total > 255 + _OVERSHOOT))
     if overshooting > _MAX_OVERSHOOTING:
-        raise ValueError(f'its delta belongs to other pixels: {overshooting:.0%} of the bytes end far out '
-                         'of range; check that image, landmarks and delta belong together')
+        raise ValueError(f'does not fit its delta, which takes {overshooting:.0%} of the bytes far out of range; '
+                         'check that image, landmarks and delta belong together')
     return np.uint8(np.clip(total, 0, 255))
 
 
@@ -165,6 +165,6 @@ def publish(aligned, jpeg, delta):
         return apply_signed(aligned, difference), False
     published = apply_exact(aligned, difference)
     if md5(published) != delta.final_md5:
-        raise ValueError(f'its final image has the md5 {md5(published)}, but image_list.txt records '
+        raise ValueError(f'gives a final image of md5 {md5(published)}, but image_list.txt records '
                          f'{delta.final_md5}; get the list and the delta again')
     return published, True

@@ -88,7 +88,7 @@ class Face:
 
 
 def celebahq_source(celeba_dir, delta_dir=None, *, expected_images=NUM_CELEBA, size=1024, image_list=None,
-                    select=0, grades=None, max_images=0, num_workers=None):
+                    select=0, grades=None, max_images=0, num_workers=None, on_error='stop'):
     """CelebA-HQ from CelebA and the deltas; without `delta_dir` the aligned photographs themselves.
 
     These may be all, those that the text file `image_list` names line by line, or the `select` sharpest. The file
@@ -112,7 +112,7 @@ def celebahq_source(celeba_dir, delta_dir=None, *, expected_images=NUM_CELEBA, s
         items = [items[i] for i in read_choice(image_list, faces.names)]
     items = items[:max_images or None]
     if select:
-        items = sharpest(items, select, grades, num_workers)
+        items = sharpest(items, select, grades, num_workers, on_error)
     load = functools.partial(load_face, size=size)
     return Source(size, 3, items, load, heavy=True, remarks=bool(delta_dir)).shuffled()
 
@@ -148,24 +148,25 @@ def shrink(image, size):
     return np.rint(boxes.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
 
 
-def sharpest(faces, count, grades_path, num_workers):
+def sharpest(faces, count, grades_path, num_workers, on_error):
     """The `count` faces with the highest grade, in their own order.
 
     Grades already in the text file `grades_path` (name and grade per line) are not computed again; new ones are
     appended as they come, so that an interrupted run goes on where it was.
     """
-    if count > len(faces):
-        raise ValueError(f'--select={count} is more than the {len(faces)} images there are')
     grades = read_grades(grades_path) if grades_path else {}
     ungraded = [face for face in faces if os.path.basename(face.path) not in grades]
     with open(grades_path or os.devnull, 'a', encoding='utf-8') as file:
-        for index, grade in ordered_map(grade_face, ungraded, num_workers):
+        for index, grade in ordered_map(grade_face, ungraded, num_workers, on_error=on_error):
             name = os.path.basename(ungraded[index].path)
             grades[name] = grade
             file.write(f'{name} {grade:.6f}\n')
             file.flush()
-    ranking = sorted(range(len(faces)), key=lambda i: -grades[os.path.basename(faces[i].path)])
-    return [faces[i] for i in sorted(ranking[:count])]
+    graded = [face for face in faces if os.path.basename(face.path) in grades]
+    if count > len(graded):
+        raise ValueError(f'--select={count} is more than the {len(graded)} images there are')
+    ranking = sorted(range(len(graded)), key=lambda i: -grades[os.path.basename(graded[i].path)])
+    return [graded[i] for i in sorted(ranking[:count])]
 
 
 def grade_face(face):

@@ -99,8 +99,8 @@ def test_a_corner_of_a_picture_one_pixel_wide_still_gives_an_image():
 
 @pytest.mark.parametrize('landmarks, message', [
     (np.float32([(50, 40), (50, 40), (50, 50), (40, 60), (60, 60)]), 'both eyes are at'),
-    (upright(500, 40, 30), 'outside the image of 120x100 pixels'),
-    (upright(-50, 40, 30), 'outside the image of 120x100 pixels'),
+    (upright(500, 40, 30), 'outside its 120x100 pixels'),
+    (upright(-50, 40, 30), 'outside its 120x100 pixels'),
     (upright(50, 40, 0.25), 'less than 2 pixels'),
     (np.float32([(45, 40), (55, 40), (50, 40), (40.5, 40.5), (60.5, 40.5)]) * [1, np.nan], 'not all finite'),
     (np.float32([(45, 40), (55, 40), (50, 40), (50, 30), (50, 30)]), 'less than 2 pixels'),  # e = rot90(m)

@@ -2,6 +2,9 @@
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -95,10 +98,26 @@ def test_drawn_faces_go_all_the_way(create, run_command, tmp_path):
     assert '2 images of 1024x1024, 2 exact' in said
 
 
+def test_a_killed_build_goes_on_and_ends_in_the_same_files(create, tmp_path):
+    arguments = (f'--celeba_dir={GOLDENS}/celeba', '--expected_images=0', '--max_images=3')
+    create(tmp_path / 'whole' / 'hq', *arguments)
+    command = [sys.executable, 'dataset_tool.py', 'create_celebahq', tmp_path / 'hq', *arguments, '--num_workers=1']
+    rows = tmp_path / '.hq.partial' / 'rows'
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=GOLDENS.parents[2]) as process:
+        while process.poll() is None and not (rows.exists() and rows.stat().st_size):
+            time.sleep(0.02)
+        process.kill()
+    assert not (tmp_path / 'hq').exists()
+    assert re.search('3 images of 1024x1024, [12] of them built now', create(tmp_path / 'hq', *arguments, '--resume'))
+    whole, resumed = ({path.name: path.read_bytes() for path in (folder / 'hq').iterdir()}
+                      for folder in (tmp_path / 'whole', tmp_path))
+    assert resumed == whole
+
+
 def test_a_truncated_photograph_is_named_and_leaves_nothing(create, tmp_path, celeba):
     path = celeba / 'img_celeba' / '000002.jpg'
     path.write_bytes(path.read_bytes()[:4000])
-    sentence = create(tmp_path / 'hq', f'--celeba_dir={celeba}', '--expected_images=0', fails=True)
+    sentence = create(tmp_path / 'hq', f'--celeba_dir={celeba}', '--expected_images=0', '--max_images=2', fails=True)
     assert '000002.jpg' in sentence and 'cannot be decoded' in sentence
     assert sorted(path.name for path in tmp_path.iterdir()) == ['celeba']
 
@@ -115,7 +134,6 @@ def test_a_photograph_of_another_source_is_named_and_leaves_nothing(create, tmp_
     (['--celeba_dir=nowhere'], "'nowhere/img_celeba' does not exist"),
     (['--celeba_dir={}/celeba'], 'holds 12 images; expected 202599'),
     (['--celeba_dir={}/celeba', '--size=128'], 'expected 256, 512 or 1024'),
-    (['--celeba_dir={}/celeba', '--expected_images=0', '--select=13'], 'more than the 12 images'),
     (['--celeba_dir={}/celeba', '--delta_dir={}/deltas', '--select=2'], 'the deltas bring their own list'),
 ])
 def test_what_cannot_be_is_refused_at_once(arguments, message):
@@ -130,6 +148,18 @@ def test_lists_that_do_not_fit_are_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
             faces.read_choice(path, ['000001.jpg', 'a'])
+
+
+def test_more_images_than_there_are_cannot_be_selected(tmp_path, celeba):
+    """All grades are known already, so that nothing is computed; one image is not readable."""
+    (tmp_path / 'grades.txt').write_text(''.join(f'{i:06d}.jpg 0.5\n' for i in range(1, 12)))
+    (celeba / 'img_celeba' / '000012.jpg').write_bytes(b'')
+    arguments = {'celeba_dir': celeba, 'expected_images': 0, 'grades': tmp_path / 'grades.txt', 'num_workers': 0}
+    assert len(faces.celebahq_source(**arguments, select=11, on_error='skip').items) == 11
+    with pytest.raises(ValueError, match='--select=12 is more than the 11 images'):
+        faces.celebahq_source(**arguments, select=12, on_error='skip')
+    with pytest.raises(ValueError, match='000012.jpg. cannot be decoded'):
+        faces.celebahq_source(**arguments, select=11)
 
 
 def test_a_foreign_file_is_not_taken_for_grades_and_stays_as_it_is(tmp_path):

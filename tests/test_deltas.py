@@ -91,7 +91,7 @@ def test_signed_deltas_clip_where_unsigned_ones_wrap():
 def test_a_delta_on_other_pixels_is_refused():
     random = np.random.default_rng(0)
     aligned, published, other = random.integers(0, 256, (3, 3, 64, 64), np.uint8)
-    with pytest.raises(ValueError, match='belongs to other pixels'):
+    with pytest.raises(ValueError, match='does not fit its delta'):
         deltas.apply_signed(other, published - aligned)
 
 
@@ -102,7 +102,7 @@ def test_a_wrong_key_and_the_delta_of_another_image_are_refused():
              (jpeg_of(first), dataclasses.replace(first, member=second.member)),
              (jpeg_of(first), dataclasses.replace(first, orig_file='000009.jpg'))]
     for jpeg, delta in wrong:
-        with pytest.raises(ValueError, match='its delta does not open'):
+        with pytest.raises(ValueError, match='does not open its delta'):
             deltas.publish(image, jpeg, delta)
 
 
@@ -110,7 +110,7 @@ def test_a_wrong_final_md5_is_refused():
     delta = DELTAS[1]
     aligned = celebahq.align(jpeg_of(delta), FACES.landmarks[delta.orig_idx])
     delta = dataclasses.replace(delta, proc_md5=deltas.md5(aligned), final_md5='0' * 32)
-    with pytest.raises(ValueError, match='its final image has the md5'):
+    with pytest.raises(ValueError, match='gives a final image of md5'):
         deltas.publish(aligned, jpeg_of(delta), delta)
 
 
@@ -169,5 +169,5 @@ def test_a_damaged_byte_in_a_zip_is_refused(folder):
     data = bytearray(path.read_bytes())
     data[start] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r'delta00000.dat.* is damaged'):
+    with pytest.raises(ValueError, match='has a damaged delta, .delta00000.dat'):
         deltas.read_token(delta)
