@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import zipfile
+import zlib
 
 import numpy as np
 from cryptography.fernet import Fernet, InvalidToken
@@ -110,7 +111,7 @@ def read_token(delta):
     try:
         with zipfile.ZipFile(delta.zip_path) as archive:  # Anew for each delta: safe in any process.
             return archive.read(delta.member)
-    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise ValueError(f"has a damaged delta, '{delta.member}' in '{delta.zip_path}' ({error}); get the zip "
                          'again') from error
 

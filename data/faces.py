@@ -144,6 +144,8 @@ def load_face(face, size):
 def shrink(image, size):
     """Box means, rounded half to even: uint8 [3, R, R] -> uint8 [3, size, size]."""
     factor = image.shape[1] // size
+    if factor == 1:
+        return image
     boxes = image.reshape(3, size, factor, size, factor)
     return np.rint(boxes.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
 

@@ -87,7 +87,7 @@ def create(toyfaces_dir, *, num_images=16, num_deltas=8, seed=0):
     if os.path.exists(toyfaces_dir):
         raise FileExistsError(f"'{toyfaces_dir}' exists already; give another name or delete it first")
     folder, name = os.path.split(os.path.abspath(toyfaces_dir))
-    partial = os.path.join(folder, f'.{name}.partial')
+    partial = os.path.join(folder, f'.{name}.drawing')
     shutil.rmtree(partial, ignore_errors=True)
     try:
         _write(partial, num_images, num_deltas, seed)
