@@ -11,6 +11,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 
+import lmdb
 import numpy as np
 from PIL import Image
 
@@ -166,8 +167,11 @@ def _read_mat(path):
 
 def lsun(lmdb_dir, *, resolution=256, max_images=None):
     """A category of LSUN: encoded images in an LMDB, cropped to the centred square; undecodable ones are left out."""
-    with _open_lmdb(lmdb_dir).begin() as transaction:
-        keys = [bytes(key) for key in transaction.cursor().iternext(values=False)]
+    try:
+        with _open_lmdb(lmdb_dir).begin() as transaction:
+            keys = [bytes(key) for key in transaction.cursor().iternext(values=False)]
+    except lmdb.Error as error:
+        raise ValueError(f"'{lmdb_dir}' is not an LMDB folder or is damaged ({error})") from error
     if not keys:
         raise ValueError(f"'{lmdb_dir}' holds no images")
     load = functools.partial(_load_lsun, lmdb_dir, resolution)
@@ -176,16 +180,16 @@ def lsun(lmdb_dir, *, resolution=256, max_images=None):
 
 @functools.cache
 def _open_lmdb(path):
-    import lmdb  # Only this source needs it.
-    try:
-        return lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
-    except lmdb.Error as error:
-        raise ValueError(f"'{path}' is not an LMDB folder or is damaged ({error})") from error
+    return lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
 
 
 def _load_lsun(path, resolution, key):
-    with _open_lmdb(path).begin() as transaction:
-        image = decode(io.BytesIO(transaction.get(key))).convert('RGB')
+    try:
+        with _open_lmdb(path).begin() as transaction:
+            data = transaction.get(key)
+    except lmdb.Error as error:
+        raise ValueError(f'cannot be read ({error})') from error
+    image = decode(io.BytesIO(data)).convert('RGB')
     return to_planes(crop_square(image).resize((resolution, resolution), Image.Resampling.LANCZOS))
 
 

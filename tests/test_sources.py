@@ -1,0 +1,277 @@
+import gzip
+import io
+import os
+import pickle
+import struct
+
+import h5py
+import lmdb
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+from scipy.io import savemat
+
+from data import pickles, sources
+
+
+@pytest.fixture
+def random():
+    return np.random.RandomState(0)
+
+
+def read(source):
+    """All images of a source."""
+    return np.stack([source.load(item) for item in source.items])
+
+
+def shuffled(count):
+    """The order of the reference's commands that shuffle."""
+    order = np.arange(count)
+    np.random.RandomState(123).shuffle(order)
+    return order
+
+
+def idx(array):
+    return b'\0\0\x08' + struct.pack(f'>B{array.ndim}i', array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def mnist_dir(tmp_path, random):
+    images, classes = random.randint(256, size=[50, 28, 28]), random.randint(10, size=50)
+    for name, array in ('train-images-idx3-ubyte.gz', images), ('train-labels-idx1-ubyte.gz', classes):
+        with gzip.open(tmp_path / name, 'wb') as file:
+            file.write(idx(array))
+    np.savez(tmp_path / 'expected.npz', images=images, classes=classes)
+    return tmp_path
+
+
+def test_mnist_is_padded_to_32x32_and_shuffled_with_its_labels(mnist_dir):
+    source, expected = sources.mnist(mnist_dir, expected_images=50), np.load(mnist_dir / 'expected.npz')
+    images = read(source)
+    assert images.shape == (50, 1, 32, 32) and images.dtype == np.uint8
+    assert_array_equal(images[:, 0, 2:-2, 2:-2], expected['images'][shuffled(50)])
+    assert images.sum() == expected['images'].sum()
+    assert_array_equal(source.labels, np.eye(10)[expected['classes'][shuffled(50)]])
+
+
+def test_mnistrgb_takes_three_random_digits_as_channels(mnist_dir):
+    source, gray = sources.mnistrgb(mnist_dir, num_images=30, expected_images=0), np.load(mnist_dir / 'expected.npz')
+    random, images = np.random.RandomState(seed=123), read(source)
+    assert source.labels is None and images.shape == (30, 3, 32, 32)
+    for image in images:
+        assert_array_equal(image[:, 2:-2, 2:-2], gray['images'][random.randint(50, size=3)])
+
+
+def test_mnist_of_another_size_is_refused(mnist_dir):
+    with pytest.raises(ValueError, match='holds 50 images; expected 60000 .--expected_images=0 takes any number'):
+        sources.mnist(mnist_dir)
+
+
+@pytest.mark.parametrize('data', [b'', b'no gzip', gzip.compress(b'short'), gzip.compress(idx(np.zeros([3, 28, 28])))[:-9],
+                                  gzip.compress(idx(np.zeros([3, 28, 28]))[:-5])])
+def test_damaged_mnist_is_named(mnist_dir, data):
+    (mnist_dir / 'train-images-idx3-ubyte.gz').write_bytes(data)
+    with pytest.raises(ValueError, match='train-images-idx3-ubyte.gz. is not a gzipped IDX file or is damaged'):
+        sources.mnist(mnist_dir)
+
+
+@pytest.mark.parametrize('function, names', [
+    (sources.mnist, 'train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz'),
+    (sources.cifar10, 'data_batch_1, data_batch_2, data_batch_3, data_batch_4, data_batch_5'),
+    (sources.cifar100, 'train'),
+    (sources.svhn, 'train_1.pkl, train_2.pkl, train_3.pkl'),
+])
+def test_missing_files_are_all_named(tmp_path, function, names):
+    with pytest.raises(FileNotFoundError, match=f'lacks {names}$'):
+        function(tmp_path)
+
+
+def dump(path, contents, protocol=2):
+    path.write_bytes(pickle.dumps(contents, protocol))
+
+
+@pytest.mark.parametrize('protocol', [0, 2, 5])
+def test_cifar10_joins_its_batches_in_order(tmp_path, random, protocol):
+    data, classes = random.randint(256, size=[5, 8, 3072]).astype(np.uint8), random.randint(10, size=[5, 8])
+    for i in range(5):
+        dump(tmp_path / f'data_batch_{i + 1}', {'data': data[i], 'labels': classes[i].tolist()}, protocol)
+    source = sources.cifar10(tmp_path, expected_images=40)
+    assert_array_equal(read(source), data.reshape(40, 3, 32, 32)[shuffled(40)])
+    assert_array_equal(source.labels, np.eye(10)[classes.reshape(-1)[shuffled(40)]])
+
+
+def test_cifar100_has_the_fine_labels(tmp_path, random):
+    data, classes = random.randint(256, size=[8, 3072]).astype(np.uint8), random.randint(100, size=8)
+    dump(tmp_path / 'train', {'data': data, 'fine_labels': classes.tolist(), 'coarse_labels': [0] * 8, 'filenames': ['x']})
+    source = sources.cifar100(tmp_path, expected_images=0)
+    assert_array_equal(source.labels, np.eye(100)[classes[shuffled(8)]])
+
+
+@pytest.mark.parametrize('contents, message', [
+    ([1, 2], 'does not hold a dict with the keys data, fine_labels'),
+    ({'data': np.zeros([4, 3072], np.uint8)}, 'does not hold a dict with the keys data, fine_labels'),
+    ({'data': np.zeros([4, 3071], np.uint8), 'fine_labels': [1] * 4}, r'holds uint8 \[4, 3071\] and 4 labels'),
+    ({'data': np.zeros([4, 3072], np.float32), 'fine_labels': [1] * 4}, 'holds float32'),
+    ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': [1] * 3}, r'\[4, 3072\] and 3 labels'),
+    ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': [1, 1, 1, 100]}, 'labels from 1 to 100; expected 0 to 99'),
+])
+def test_cifar_of_another_form_is_refused(tmp_path, contents, message):
+    dump(tmp_path / 'train', contents)
+    with pytest.raises(ValueError, match=message):
+        sources.cifar100(tmp_path, expected_images=0)
+
+
+def test_svhn_reads_the_sites_files_and_pickles_alike(tmp_path, random):
+    """The site stores [H, W, C, N] and calls the digit 0 class 10."""
+    images, classes = random.randint(256, size=[12, 3, 32, 32]).astype(np.uint8), random.randint(10, size=12)
+    (tmp_path / 'mat').mkdir()
+    savemat(tmp_path / 'mat' / 'train_32x32.mat', {'X': images.transpose(2, 3, 1, 0),
+                                                   'y': np.where(classes == 0, 10, classes)[:, np.newaxis]})
+    for i in range(3):
+        dump(tmp_path / f'train_{i + 1}.pkl', (images[i * 4:(i + 1) * 4], classes[i * 4:(i + 1) * 4]))
+    for folder in tmp_path, tmp_path / 'mat':
+        source = sources.svhn(folder, expected_images=12)
+        assert_array_equal(read(source), images[shuffled(12)])
+        assert_array_equal(source.labels, np.eye(10)[classes[shuffled(12)]])
+
+
+@pytest.mark.parametrize('data', [b'', b'no MATLAB file', b'\0' * 200])
+def test_damaged_mat_file_is_named(tmp_path, data):
+    (tmp_path / 'train_32x32.mat').write_bytes(data)
+    with pytest.raises(ValueError, match='train_32x32.mat.* is not a MATLAB file or is damaged'):
+        sources.svhn(tmp_path)
+
+
+class Malicious:
+    """Runs a command when it is unpickled, as any pickle may."""
+
+    def __init__(self, *call):
+        self.call = call
+
+    def __reduce__(self):
+        return self.call[0], self.call[1:]
+
+
+@pytest.mark.parametrize('call', [(os.system, 'touch {}'), (eval, 'open("{}", "w")'), (np.save, '{}', 1), (open, '{}', 'w')])
+def test_malicious_pickle_is_refused_and_runs_nothing(tmp_path, call):
+    mark = tmp_path / 'mark'
+    function, *arguments = call
+    arguments = [str(argument).format(mark) for argument in arguments]
+    dump(tmp_path / 'train', {'data': Malicious(function, *arguments), 'fine_labels': []})
+    with pytest.raises(ValueError, match='train. is not read: it is damaged or unsafe .it asks for'):
+        sources.cifar100(tmp_path)
+    assert not os.path.exists(mark) and not os.path.exists(f'{mark}.npy')
+
+
+@pytest.mark.parametrize('module', [b'numpy.core', b'numpy._core'])
+def test_pickles_of_either_numpy_are_read(tmp_path, module):
+    array = np.arange(12, dtype='>i2').reshape(3, 4)
+    data = pickle.dumps([array, np.float32(1.5)], 2).replace(b'numpy._core', module)
+    (tmp_path / 'p').write_bytes(data)
+    loaded, scalar = pickles.load(tmp_path / 'p')
+    assert_array_equal(loaded, array)
+    assert scalar == np.float32(1.5)
+
+
+def test_pickles_of_python_2_are_read_as_latin_1(tmp_path):
+    (tmp_path / 'p').write_bytes(b'\x80\x02}q\x01(U\x04dataq\x02U\x02\xe9\xffq\x03u.')
+    assert pickles.load(tmp_path / 'p') == {'data': '\xe9\xff'}
+
+
+def test_truncated_pickles_are_refused(tmp_path, random):
+    data = pickle.dumps({'data': random.randint(256, size=[2, 3072]).astype(np.uint8), 'fine_labels': [1, 2]}, 2)
+    for length in random.randint(len(data), size=20):
+        (tmp_path / 'train').write_bytes(data[:length])
+        with pytest.raises(ValueError, match='train. is not read'):
+            sources.cifar100(tmp_path)
+
+
+@pytest.fixture
+def lmdb_dir(tmp_path, random):
+    """An LMDB of 8 encoded pictures, among them a gray one and one that is none; 1.png is one of them."""
+    environment = lmdb.open(str(tmp_path / 'lsun'), map_size=1 << 24)
+    with environment.begin(write=True) as transaction:
+        for i in range(8):
+            buffer, shape = io.BytesIO(), [60, 41, 3] if i != 2 else [60, 41]
+            Image.fromarray(random.randint(256, size=shape).astype(np.uint8)).save(buffer, 'PNG' if i % 2 else 'WEBP')
+            transaction.put(b'%03d' % i, b'nothing' if i == 5 else buffer.getvalue())
+            if i == 1:
+                (tmp_path / '1.png').write_bytes(buffer.getvalue())
+    environment.close()
+    return str(tmp_path / 'lsun')
+
+
+def test_lsun_is_the_centred_square_resized(lmdb_dir, tmp_path):
+    source = sources.lsun(lmdb_dir, resolution=16, max_images=5)
+    assert (source.max_images, source.on_error, len(source.items)) == (5, 'skip', 8)
+    expected = Image.open(tmp_path / '1.png').crop((0, 9, 41, 50)).resize((16, 16), Image.Resampling.LANCZOS)
+    assert_array_equal(source.load(b'001'), np.asarray(expected).transpose(2, 0, 1))
+    assert source.load(b'002').shape == (3, 16, 16)
+    with pytest.raises(ValueError, match='is not an image'):
+        source.load(b'005')
+
+
+def test_what_is_no_lmdb_is_named(tmp_path):
+    (tmp_path / 'data.mdb').write_bytes(b'x' * 5000)
+    for path in tmp_path, tmp_path / 'none':
+        with pytest.raises(ValueError, match=f"'{path}' is not an LMDB folder or is damaged"):
+            sources.lsun(str(path))
+
+
+@pytest.fixture
+def celeba_dir(tmp_path, random):
+    (tmp_path / 'img_align_celeba_png').mkdir()
+    for i in range(4):
+        pixels = random.randint(256, size=[218, 178, 3]).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / 'img_align_celeba_png' / f'{i}.png')
+    return tmp_path
+
+
+def test_celeba_is_the_crop_around_its_centre(celeba_dir):
+    source = sources.celeba(celeba_dir, expected_images=4)
+    first = celeba_dir / 'img_align_celeba_png' / f'{shuffled(4)[0]}.png'
+    assert_array_equal(source.load(source.items[0]), np.asarray(Image.open(first))[57:185, 25:153].transpose(2, 0, 1))
+
+
+def test_celeba_of_another_form_is_refused(celeba_dir):
+    with pytest.raises(FileNotFoundError, match='holds 4 PNG files; expected 202599'):
+        sources.celeba(celeba_dir)
+    source = sources.celeba(celeba_dir, expected_images=0)
+    Image.new('RGB', (178, 217)).save(source.items[2])
+    with pytest.raises(ValueError, match='is 178x217 RGB; expected 178x218 RGB'):
+        source.load(source.items[2])
+
+
+@pytest.mark.parametrize('labels_name', ['set.h5-labels.npy', 'set-labels.npy'])
+def test_hdf5_gives_the_largest_array_and_the_labels_beside_it(tmp_path, random, labels_name):
+    images, labels = random.randint(256, size=[6, 3, 16, 16]).astype(np.uint8), random.rand(6, 2).astype(np.float32)
+    with h5py.File(tmp_path / 'set.h5', 'w') as file:
+        file['data3x8x8'], file['data3x16x16'] = images[:, :, ::2, ::2], images
+    np.save(tmp_path / labels_name, labels)
+    source = sources.hdf5(str(tmp_path / 'set.h5'))
+    assert_array_equal(read(source), images[shuffled(6)])
+    assert_array_equal(source.labels, labels[shuffled(6)])
+    assert_array_equal(read(sources.hdf5(str(tmp_path / 'set.h5'), shuffle=0)), images)
+
+
+@pytest.mark.parametrize('array, message', [
+    (np.zeros([6, 3, 16, 8], np.uint8), 'expected uint8'), (np.zeros([6, 3, 8, 8], np.float32), 'expected uint8'),
+    (np.zeros([6, 8, 8], np.uint8), 'no array data'),
+])
+def test_hdf5_of_another_form_is_refused(tmp_path, array, message):
+    with h5py.File(tmp_path / 'set.h5', 'w') as file:
+        file['data'] = array
+    with pytest.raises(ValueError, match=f'set.h5.*{message}'):
+        sources.hdf5(str(tmp_path / 'set.h5'))
+
+
+def test_damaged_hdf5_and_labels_are_named(tmp_path):
+    (tmp_path / 'bad.h5').write_bytes(b'nothing')
+    with pytest.raises(ValueError, match='bad.h5. is not an HDF5 file or is damaged'):
+        sources.hdf5(str(tmp_path / 'bad.h5'))
+    with h5py.File(tmp_path / 'set.h5', 'w') as file:
+        file['data'] = np.zeros([6, 3, 8, 8], np.uint8)
+    np.save(tmp_path / 'set-labels.npy', np.zeros([5, 2]))
+    with pytest.raises(ValueError, match=r'set-labels.npy. holds labels of shape \[5, 2\]; expected \[6, label size\]'):
+        sources.hdf5(str(tmp_path / 'set.h5'))
