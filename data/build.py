@@ -6,9 +6,9 @@ import itertools
 import numpy as np
 
 from data.parallel import ordered_map
-from data.tfrecords import Writer
+from data.writer import Writer
 
-BATCH_BYTES = 2 ** 22  # Of images that are written at a time.
+BATCH_BYTES = 2 ** 20  # Of images that are written at a time; their levels stay in the cache.
 
 
 def build(target, source, recipe='', num_workers=None, resume=False, shards=1, on_error=None):
@@ -26,7 +26,7 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
     with Writer(target, source.resolution, source.num_channels, label_size, shards, resume, recipe) as writer:
         before = writer.num_images
         loaded = ordered_map(source.load, source.items, num_workers if source.heavy else 0, writer.position,
-                             chunk=max(some // 64, 1), on_error=on_error or source.on_error, total=wanted)
+                             chunk=max(some // 16, 1), on_error=on_error or source.on_error, total=wanted)
         with contextlib.closing(loaded):
             while batch := list(itertools.islice(loaded, min(some, wanted - writer.num_images))):
                 indices, images = map(list, zip(*batch, strict=True))

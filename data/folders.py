@@ -44,7 +44,7 @@ def _image_names(image_dir):
         names = [os.path.relpath(os.path.join(folder, file), image_dir).replace(os.sep, '/')
                  for folder, _, files in os.walk(image_dir, followlinks=True) for file in files]
     elif os.path.isfile(image_dir):
-        names = _open_zip(image_dir).namelist()
+        names = _open_zip(image_dir, os.getpid()).namelist()
     else:
         raise FileNotFoundError(f"'{image_dir}' is neither a folder nor a zip file")
     known = {extension for extension, kind in Image.registered_extensions().items() if kind in Image.OPEN}
@@ -56,7 +56,8 @@ def _image_names(image_dir):
 
 
 @functools.cache
-def _open_zip(path):
+def _open_zip(path, process_id):
+    """The zip file, opened once by each process: two that share it would move each other's place in it."""
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -67,7 +68,7 @@ def _open_image(image_dir, name):
     if os.path.isdir(image_dir):
         return decode(os.path.join(image_dir, name))
     try:
-        return decode(io.BytesIO(_open_zip(image_dir).read(name)))
+        return decode(io.BytesIO(_open_zip(image_dir, os.getpid()).read(name)))
     except (zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: the file is encrypted.
         raise ValueError(f'cannot be unpacked ({error})') from error
 

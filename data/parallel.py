@@ -7,10 +7,13 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 
 import tqdm
 from absl import logging
+
+tqdm.tqdm.monitor_interval = 0  # No thread of its own: it would be there when workers are forked.
 
 _function = None  # What a worker process computes, given once when it starts.
 
@@ -44,7 +47,8 @@ def ordered_map(function, items, num_workers=None, start=0, chunk=1, on_error='s
 
 def _in_processes(function, chunks, num_workers):
     """Yields the outcomes of each chunk in order, computed at most two chunks per worker ahead."""
-    context = multiprocessing.get_context('spawn')  # A fork with TensorFlow's threads can deadlock.
+    # The platform's own way to start a process, unless TensorFlow's threads are there: a forked copy may wait for them.
+    context = multiprocessing.get_context('spawn' if 'tensorflow' in sys.modules else None)
     pool = concurrent.futures.ProcessPoolExecutor(num_workers, context, _start_worker, (function,))
     pending = collections.deque()
     try:

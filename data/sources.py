@@ -3,6 +3,7 @@
 The arguments of these functions are the arguments of the `create_*` commands of dataset_tool.py.
 `expected_images` is the number of images of the published files; 0 accepts any.
 """
+import contextlib
 import dataclasses
 import functools
 import glob
@@ -168,7 +169,7 @@ def _read_mat(path):
 def lsun(lmdb_dir, *, resolution=256, max_images=None):
     """A category of LSUN: encoded images in an LMDB, cropped to the centred square; undecodable ones are left out."""
     try:
-        with _open_lmdb(lmdb_dir).begin() as transaction:
+        with contextlib.closing(_open_lmdb(lmdb_dir)) as environment, environment.begin() as transaction:
             keys = [bytes(key) for key in transaction.cursor().iternext(values=False)]
     except lmdb.Error as error:
         raise ValueError(f"'{lmdb_dir}' is not an LMDB folder or is damaged ({error})") from error
@@ -179,13 +180,18 @@ def lsun(lmdb_dir, *, resolution=256, max_images=None):
 
 
 @functools.cache
+def _shared_lmdb(path, process_id):
+    """The LMDB, opened once by each process, as it demands."""
+    return _open_lmdb(path)
+
+
 def _open_lmdb(path):
     return lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
 
 
 def _load_lsun(path, resolution, key):
     try:
-        with _open_lmdb(path).begin() as transaction:
+        with _shared_lmdb(path, os.getpid()).begin() as transaction:
             data = transaction.get(key)
     except lmdb.Error as error:
         raise ValueError(f'cannot be read ({error})') from error

@@ -1,33 +1,17 @@
-"""Multi-resolution data sets: a writer of all levels at once and a reader with random access.
+"""Multi-resolution data sets: their files, and reading them with random access.
 
 A data set is a folder `name/` of uncompressed files `name-r02.tfrecords` .. `name-rLL.tfrecords`, one per
 resolution 4, 8, .., 2**LL, and optionally `name-rxx.labels`, a NumPy file of float32 [N, label_size]. Large
 ones may split each file into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n.
 `name.manifest` holds digests.
 """
-import contextlib
 import hashlib
 import os
 import re
-import shutil
 
 import numpy as np
 
-from data.records import RecordFile, ShardedFile, count_intact, encode_records, record_length
-
-
-def pyramid(images):
-    """Images of every level from full size to 4x4: uint8 [n, C, R, R] -> uint8 [n, C, r, r], r = R, R/2, ..,
-    4.
-
-    A level is the 2x2 box mean of the level above in float; only what is given out is rounded, half to even.
-    """
-    yield images
-    means = images.astype(np.float32)
-    while means.shape[-1] > 4:
-        pairs = means[:, :, 0::2] + means[:, :, 1::2]
-        means = (pairs[..., 0::2] + pairs[..., 1::2]) * np.float32(0.25)
-        yield np.rint(means).astype(np.uint8)
+from data.records import RecordFile, ShardedFile
 
 
 def level_files(name, log2_resolution, shards=1):
@@ -54,164 +38,15 @@ def manifest_file(name):
     return f'{name}.manifest'
 
 
-def manifest(record_files, labels_path):
-    """One line per file: SHA-256 of the checksums of its records, or of the file of labels; and the file's name."""
-    contents = {file.path: file.checksums() for file in record_files}
-    if labels_path:
-        with open(labels_path, 'rb') as file:
-            contents[labels_path] = file.read()
-    return [f'{hashlib.sha256(content).hexdigest()}  {os.path.basename(path)}\n'
-            for path, content in contents.items()]
+def manifest_line(path, digest):
+    """What a manifest says of a file of records: the SHA-256 of their checksums; of the labels: that of the file."""
+    return f'{digest.hexdigest()}  {os.path.basename(path)}\n'
 
 
-class Writer:
-    """Writes a data set; it appears at `target` complete when the `with` block ends, or not at all.
-
-    Until then its files grow in a folder beside the target. An error removes that folder, an interruption
-    (Ctrl-C, a killed process) leaves it: with `resume` the writer goes on after the last intact image in it,
-    as `position` tells. `recipe` is any text that tells what the data set is made from, so that a resumed
-    build does not mix two sources.
-    """
-
-    def __init__(self, target, resolution, num_channels, label_size=0, shards=1, resume=False, recipe=''):
-        if num_channels not in (1, 3):
-            raise ValueError(f'images have {num_channels} channels; a data set holds 1 (gray) or 3 (RGB)')
-        if resolution < 4 or resolution & (resolution - 1):
-            raise ValueError(f'images are {resolution}x{resolution}; expected a power of two from 4 on')
-        if not 1 <= shards < 100_000:
-            raise ValueError(f'{shards} shards are not possible; expected 1 or more')
-        self.target, self.partial = os.path.abspath(target), partial_folder(target)
-        self.name = os.path.basename(self.target)
-        self.shape = (num_channels, resolution, resolution)
-        self.shards, self.resume = shards, resume
-        self.recipe = (f'{recipe}, {num_channels} channels of {resolution}x{resolution}, '
-                       f'{label_size} labels, {shards} shards')
-        self.num_images = 0
-        self.position = 0  # Images of the source that were taken so far, those that were left out included.
-        # One row per image, kept beside the images until the build is complete.
-        self._row = np.dtype([('position', '<i8'), ('label', '<f4', (label_size,))])
-        self._rows_path = os.path.join(self.partial, 'rows')
-        self._recipe_path = os.path.join(self.partial, 'recipe')
-        self._folder = os.path.join(self.partial, self.name)  # What becomes the target.
-        self._levels = [([os.path.join(self._folder, file) for file in level_files(self.name, level, shards)],
-                         (num_channels, 2 ** level, 2 ** level))
-                        for level in range(resolution.bit_length() - 1, 1, -1)]
-
-    def __enter__(self):
-        if os.path.exists(self.target) and not (os.path.isdir(self.target) and not os.listdir(self.target)):
-            raise FileExistsError(f"'{self.target}' exists already; give another name or delete it first")
-        interrupted = os.path.exists(self._recipe_path)
-        if interrupted:
-            self._check_recipe()
-        with self._clear_errors():
-            os.makedirs(self._folder, exist_ok=True)
-            with open(f'{self._recipe_path}.new', 'w') as file:
-                file.write(self.recipe)
-            os.replace(file.name, self._recipe_path)
-            paths = [path for paths, _ in self._levels for path in paths] + [self._rows_path]
-            *self._files, self._rows = [open(path, 'ab') for path in paths]  # noqa: SIM115
-            if interrupted:
-                self._recover()
-        return self
-
-    def add(self, images, labels=None, positions=None):
-        """Appends images, uint8 [n, C, R, R], to every level, and their labels, float32 [n, label_size], if
-        any.
-
-        `positions` are the numbers of the images in the source, where some were left out.
-        """
-        n, label_size = len(images), self._row['label'].shape[0]
-        if images.dtype != np.uint8 or images.shape[1:] != self.shape:
-            raise ValueError(f'images are {images.dtype} {list(images.shape[1:])}; '
-                             f'this data set takes uint8 {list(self.shape)}')
-        rows = np.zeros(n, self._row)
-        rows['position'] = np.arange(self.position, self.position + n) if positions is None else positions
-        if label_size or labels is not None:
-            if np.shape(labels) != (n, label_size):
-                raise ValueError(f'labels are {list(np.shape(labels))}; expected {[n, label_size]}')
-            rows['label'] = labels
-        with self._clear_errors():
-            files = iter(self._files)
-            for level_images in pyramid(images):
-                records = encode_records(level_images)
-                for shard in range(self.shards):
-                    first = (shard - self.num_images) % self.shards
-                    _append(next(files), records[first::self.shards])
-            _append(self._rows, rows)
-        self.num_images += n
-        self.position = int(rows['position'][-1]) + 1
-
-    def __exit__(self, error_type, error, traceback):
-        try:
-            if error is None:
-                with self._clear_errors():
-                    self._finish()
-        except BaseException as failure:
-            error = failure
-            raise
-        finally:
-            for file in (*self._files, self._rows):
-                with contextlib.suppress(OSError):  # All is flushed, or that failed and is being reported.
-                    file.close()
-            if error is None or isinstance(error, Exception) and not self.resume:
-                shutil.rmtree(self.partial, ignore_errors=True)
-
-    def _check_recipe(self):
-        """Refuses to touch what an interrupted build left, unless it is to be resumed with the same arguments."""
-        if not self.resume:
-            raise FileExistsError(f"a build of '{self.target}' was interrupted; continue it with --resume, "
-                                  f"or delete '{self.partial}' to start anew")
-        with open(self._recipe_path) as file:
-            recipe = file.read()
-        if recipe != self.recipe:
-            raise ValueError(f"the interrupted build of '{self.target}' was '{recipe}', this one is "
-                             f"'{self.recipe}'; repeat its arguments, or delete '{self.partial}'")
-
-    def _recover(self):
-        """Cuts all files to the images that are whole in each of them, and takes up the position after the last."""
-        rows = np.fromfile(self._rows_path, self._row)
-        whole = [len(rows)]
-        for paths, shape in self._levels:
-            for shard, path in enumerate(paths):
-                whole.append(count_intact(path, shape) * self.shards + shard)  # The first this file lacks.
-        self.num_images = min(whole)
-        for paths, shape in self._levels:
-            for shard, path in enumerate(paths):
-                os.truncate(path, len(range(shard, self.num_images, self.shards)) * record_length(shape))
-        os.truncate(self._rows_path, self.num_images * self._row.itemsize)
-        if self.num_images:
-            self.position = int(rows['position'][self.num_images - 1]) + 1
-
-    def _finish(self):
-        if not self.num_images:
-            raise ValueError(f"'{self.target}' would be empty: the source gave no images")
-        if self.num_images < self.shards:
-            raise ValueError(f'{self.num_images} images are too few for {self.shards} shards')
-        for file in self._files:
-            os.fsync(file.fileno())
-        labels = None
-        if self._row['label'].shape[0]:
-            labels = os.path.join(self._folder, labels_file(self.name))
-            with open(labels, 'wb') as file:
-                np.save(file, np.ascontiguousarray(np.fromfile(self._rows_path, self._row)['label']))
-        records = [RecordFile(path, shape[-1]) for paths, shape in self._levels for path in paths]
-        with open(os.path.join(self._folder, manifest_file(self.name)), 'w') as file:
-            file.writelines(manifest(records, labels))
-        os.replace(self._folder, self.target)
-
-    @contextlib.contextmanager
-    def _clear_errors(self):
-        try:
-            yield
-        except OSError as error:
-            raise OSError(f"cannot write '{self.target}': {error.strerror} "
-                          f'(after {self.num_images} images)') from error
-
-
-def _append(file, array):
-    """Writes an array through to the file, so that closing it cannot fail later."""
-    file.write(np.ascontiguousarray(array).data)
-    file.flush()
+def labels_line(path):
+    """The line of a file of labels."""
+    with open(path, 'rb') as file:
+        return manifest_line(path, hashlib.file_digest(file, 'sha256'))
 
 
 class Dataset:
@@ -263,22 +98,19 @@ class Dataset:
 
         Raises a ValueError that names the first bad record or file.
         """
-        for level in self._levels:
-            for file in level.files:
-                file.verify()
-        path = os.path.join(self._path, manifest_file(self._prefix))
+        lines = [manifest_line(file.path, file.verify()) for level in self._levels for file in level.files]
+        labels, path = (os.path.join(self._path, name(self._prefix)) for name in (labels_file, manifest_file))
         if not os.path.exists(path):
             return False
+        if os.path.exists(labels):
+            lines.append(labels_line(labels))
         with open(path, encoding='latin-1') as file:
             written = file.readlines()
-        labels = os.path.join(self._path, labels_file(self._prefix))
-        found = manifest([file for level in self._levels for file in level.files],
-                         labels if os.path.exists(labels) else None)
-        for line in found:
+        for line in lines:
             if line not in written:
                 raise ValueError(f"'{line.split()[-1]}' is not as '{path}' notes it; one of them is damaged, "
                                  'build the data set again')
-        if found != written:
+        if lines != written:
             raise ValueError(f"'{path}' is damaged or names files that are missing; build the data set again")
         return True
 

@@ -36,7 +36,7 @@ def run_command():
 @pytest.fixture(scope='session')
 def data_dir(tmp_path_factory):
     """A folder with the data set 'blobs': 64 conditional 16x16 images of coloured blobs, 4 classes."""
-    from data.tfrecords import Writer
+    from data.writer import Writer
     folder = tmp_path_factory.mktemp('datasets')
     random_state = np.random.RandomState(0)
     classes = np.arange(64) % 4

@@ -10,7 +10,8 @@ from numpy.testing import assert_array_equal
 
 from data.build import build
 from data.sources import Source, from_arrays
-from data.tfrecords import Dataset, Writer
+from data.tfrecords import Dataset
+from data.writer import Writer
 
 # 80 noise images of 256x256 with labels, every ninth of them bad, in two shards: four batches.
 SCRIPT = '''
@@ -86,7 +87,7 @@ def test_an_interrupted_build_goes_on_with_resume_only(tmp_path):
         build(tmp_path / 'set', noise())
     loaded = []
     build(tmp_path / 'set', noise(lambda seed: loaded.append(seed) or load_noise(seed)), resume=True)
-    assert loaded == list(range(682, 1000))  # Two batches of 341 were written.
+    assert loaded == list(range(850, 1000))  # Ten batches of 85 were written.
     build(tmp_path / 'whole' / 'set', noise())
     assert files(tmp_path / 'set') == files(tmp_path / 'whole' / 'set')
     assert sorted(os.listdir(tmp_path)) == ['set', 'whole']
@@ -97,7 +98,7 @@ def test_damage_to_an_interrupted_build_is_repaired(tmp_path):
         build(tmp_path / 'set', noise(interrupted))
     path = tmp_path / '.set.partial' / 'set' / 'set-r03.tfrecords'
     data = bytearray(path.read_bytes())
-    data[400 * len(data) // 682 + 100] ^= 4
+    data[400 * len(data) // 850 + 100] ^= 4
     path.write_bytes(data)
     build(tmp_path / 'set', noise(), resume=True)
     build(tmp_path / 'whole' / 'set', noise())
@@ -203,6 +204,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         return int(output.splitlines()[-1])
 
     assert peak(600) < peak(60) + 50_000  # KiB; 540 more images are 140 MB of files.
+
+
+def test_where_no_folder_can_be_the_reason_is_given(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OSError, match="cannot write '.*/file/set': Not a directory .after 0 images"):
+        build(tmp_path / 'file' / 'set', noise())
 
 
 def test_images_in_memory_keep_their_order(tmp_path):

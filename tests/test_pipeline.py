@@ -7,7 +7,8 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 
 from data.pipeline import batches, image_indices, process_reals, random_words
-from data.tfrecords import Dataset, SyntheticDataset, Writer
+from data.tfrecords import Dataset, SyntheticDataset
+from data.writer import Writer
 
 GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 N = 29

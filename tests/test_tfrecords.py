@@ -10,7 +10,8 @@ import tensorflow as tf
 from numpy.testing import assert_array_equal
 
 from data.records import encode_records
-from data.tfrecords import Dataset, SyntheticDataset, Writer, pyramid
+from data.tfrecords import Dataset, SyntheticDataset
+from data.writer import Writer, pyramid
 
 GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 
@@ -234,7 +235,7 @@ def test_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
     script = f'''
 import resource
 import numpy as np
-from data.tfrecords import Writer
+from data.writer import Writer
 resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
 try:
     with Writer({str(tmp_path / 'new')!r}, 16, 3) as writer:

@@ -1,0 +1,105 @@
+"""Times building a data set from PNG files and reading it for training, and measures the memory of both.
+
+    python benchmarks/dataset_tool.py [--num_workers=2]
+
+The pictures are drawn first: smooth shapes and a little noise, about as hard to decode as photographs. Every measurement
+runs in a process of its own, as a user's command does. Prints images/s and peak memory, then one line of JSON.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import runtime  # isort: skip - before TensorFlow.
+import dataclasses
+import json
+import resource
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+from absl import flags
+from PIL import Image
+
+from data.build import build
+from data.folders import from_images
+
+flags.DEFINE_integer('num_workers', None, 'Worker processes of the builds (default: one per core).')
+flags.DEFINE_string('measure', None, 'Internal: the one measurement that this process makes, as JSON.')
+
+SETS = [(64, 2000), (256, 300)]  # Resolution and number of the pictures.
+NUM_BATCHES = 1024
+
+
+def draw_pictures(folder, resolution, count):
+    """Writes `count` PNG files."""
+    random = np.random.RandomState(0)
+    os.makedirs(folder)
+    for i in range(count):
+        coarse = Image.fromarray(random.randint(256, size=[8, 8, 3]).astype(np.uint8))
+        smooth = np.asarray(coarse.resize((resolution, resolution), Image.Resampling.BICUBIC), np.float32)
+        noisy = smooth + random.normal(scale=4, size=smooth.shape)
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(os.path.join(folder, f'{i:06d}.png'))
+
+
+def measure_build(target, folder, times, num_workers):
+    """Seconds for the pictures of a folder, `times` over, the start of the workers included."""
+    start = time.perf_counter()
+    source = from_images(folder)
+    build(target, dataclasses.replace(source, items=source.items * times), num_workers=num_workers)
+    return time.perf_counter() - start
+
+
+def measure_read(path, level, minibatch, rounds):
+    """Seconds for NUM_BATCHES minibatches; the images are looked at, as a device's copy would."""
+    from data.pipeline import batches
+    from data.tfrecords import Dataset
+    elements = iter(batches(Dataset(path), level, minibatch, rounds, position=0, seed=0, mirror=True))
+    next(elements)
+    start = time.perf_counter()
+    for _ in range(NUM_BATCHES // rounds):
+        np.asarray(next(elements)['images']).sum()
+    return time.perf_counter() - start
+
+
+MEASUREMENTS = {'build': measure_build, 'read': measure_read}
+
+
+def measure(name, *arguments):
+    """(seconds, peak MB of the main process, peak MB of its largest worker) of a measurement in its own process."""
+    command = [sys.executable, __file__, f'--measure={json.dumps([name, *arguments])}']
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def main(argv):
+    if flags.FLAGS.measure:
+        name, *arguments = json.loads(flags.FLAGS.measure)
+        seconds = MEASUREMENTS[name](*arguments)
+        peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        print(json.dumps([seconds, *peaks]))
+        return
+    results = []
+
+    def report(what, images, *measurement):
+        seconds, main_peak, worker_peak = measure(*measurement)
+        results.append({'what': what, 'images_per_second': images / seconds, 'peak_mb': main_peak,
+                        'worker_peak_mb': worker_peak})
+        print(f'{what:42} {images / seconds:8.0f} images/s, {main_peak:4.0f} MB, largest worker {worker_peak:4.0f} MB')
+
+    with tempfile.TemporaryDirectory() as folder:
+        for resolution, count in SETS:
+            pictures, target = (os.path.join(folder, kind, str(resolution)) for kind in ('pictures', 'sets'))
+            draw_pictures(pictures, resolution, count)
+            for times in (1, 4):  # Memory must not depend on the number of pictures.
+                report(f'build from {times * count} PNGs of {resolution}x{resolution}', times * count,
+                       'build', f'{target}-{times}', pictures, times, flags.FLAGS.num_workers)
+            for side in (4, resolution):
+                report(f'read {NUM_BATCHES} batches of 16 at {side}x{side}', 16 * NUM_BATCHES,
+                       'read', f'{target}-1', (resolution // side).bit_length() - 1, 16, 4)
+    print(json.dumps(results))
+
+
+if __name__ == '__main__':
+    runtime.run(main)
