@@ -126,8 +126,9 @@ class Descriptors:
     def append(self, patches):
         """Adds float32 [n, C, 7, 7]."""
         self.count += len(patches)
-        self._sums += patches.sum(axis=(0, 2, 3), dtype=np.float64)
-        self._squares += np.square(patches).sum(axis=(0, 2, 3), dtype=np.float64)
+        x = patches.reshape(*patches.shape[:2], -1)
+        self._sums += x.sum(axis=2).sum(axis=0, dtype=np.float64)  # float32 is enough within a patch, not over all.
+        self._squares += np.einsum('ncp,ncp->nc', x, x).sum(axis=0, dtype=np.float64)
         rows = patches.reshape(len(patches), -1)
         if self._file:
             self._file.write(rows.data)

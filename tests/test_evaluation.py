@@ -1,5 +1,6 @@
 """Evaluating sets of images, snapshots and runs: one pass, caches, records, and the command."""
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -145,6 +146,16 @@ def test_cached_features_give_the_same_values_without_a_look_at_the_images(graph
     cached = Evaluator(specs, 16, inception=CountingInception(graph_file))
     assert cached.measure('reals', never(), cache=path) == values
     assert_allclose(cached.statistics()[1], computed.statistics()[1])
+
+
+def test_devices_share_the_work_and_agree(graph_file, blobs, tmp_path):
+    found = []
+    for devices in ['CPU:0'], ['CPU:0', 'CPU:1', 'CPU:2']:
+        evaluation = RunEvaluation(str(tmp_path / str(len(devices))), parse_specs('swd,msssim,fid', 32), 16, blobs,
+                                   inception=Inception(graph_file, devices), devices=devices, minibatch=6)
+        os.makedirs(evaluation.folder)
+        found.append(evaluation.measure('network', 0, evaluation.images_by(networks(0)[2])))
+    assert_allclose(list(found[0].values()), list(found[1].values()), rtol=1e-4)
 
 
 def test_given_statistics_stand_for_the_reals(graph_file, tmp_path):
