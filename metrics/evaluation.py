@@ -10,7 +10,7 @@ from metrics.inception_score import InceptionScore
 from metrics.kernel_inception_distance import KID
 from metrics.ms_ssim import MSSSIM
 from metrics.precision_recall import PrecisionRecall
-from metrics.sliced_wasserstein import SlicedWasserstein
+from metrics.sliced_wasserstein import SlicedWasserstein, memory_needed
 
 DEFAULT_COUNTS = {'swd': 16384, 'msssim': 20000, 'fid': 10000, 'is': 50000, 'kid': 10000, 'pr': 10000}
 OF_FEATURES = ('fid', 'is', 'kid', 'pr')       # Need the Inception graph.
@@ -60,6 +60,9 @@ class Evaluator:
     """
 
     def __init__(self, specs, resolution, seed=0, inception=None, real_statistics=None, scratch=None):
+        for spec in specs:
+            if spec.metric == 'swd' and not scratch:
+                _check_memory(memory_needed(spec.num_images, resolution))
         make = {'swd': lambda: SlicedWasserstein(resolution, None, scratch), 'msssim': MSSSIM, 'is': InceptionScore,
                 'fid': lambda: FID(real_statistics), 'kid': KID, 'pr': PrecisionRecall}
         self._metrics = {spec: make[spec.metric]() for spec in specs}
@@ -106,6 +109,14 @@ class Evaluator:
             position += n
         features.save()
         return {spec: dict(zip(self.columns(spec), self._metrics[spec].end(), strict=True)) for spec in specs}
+
+
+def _check_memory(need):
+    """Asking for too much ends in a killed process after hours instead of an error: refuse before."""
+    total = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    if need > total:
+        raise ValueError(f'SWD needs {need / 1e9:.0f} GB for the descriptors of two sets, this machine has '
+                         f'{total / 1e9:.0f} GB of memory; keep them on disk with --scratch=FOLDER, or lower --num_images')
 
 
 class _Features:

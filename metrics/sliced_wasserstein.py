@@ -24,6 +24,11 @@ def resolutions(resolution):
     return [resolution >> level for level in range((resolution // LOWEST_RESOLUTION).bit_length())]
 
 
+def memory_needed(num_images, resolution):
+    """Bytes of the descriptors of two sets, the most part of what a comparison holds in memory."""
+    return 2 * num_images * PATCHES_PER_IMAGE * 4 * 3 * PATCH ** 2 * len(resolutions(resolution))
+
+
 def pyr_down(images):
     """Blurs with [1, 4, 6, 4, 1]^2 / 256, borders mirrored, and keeps every second pixel. [..., H, W]."""
     return _halve(_halve(images, axis=-2), axis=-1)

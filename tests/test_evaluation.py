@@ -167,6 +167,13 @@ def test_given_statistics_stand_for_the_reals(graph_file, tmp_path):
     assert_allclose(found['FID'], frechet_distance(*statistics(a), *statistics(inception(b))), rtol=1e-6)
 
 
+def test_more_descriptors_than_memory_are_refused_unless_they_go_to_disk(tmp_path):
+    specs = [Spec('swd', 10 ** 9)]
+    with pytest.raises(ValueError, match='SWD needs 150528 GB .* --scratch=FOLDER'):
+        Evaluator(specs, 16)
+    assert Evaluator(specs, 16, scratch=tmp_path).columns(specs[0]) == ['SWDx1e3_16', 'SWDx1e3_avg']
+
+
 def test_metrics_without_what_they_need_are_refused(tmp_path):
     with pytest.raises(ValueError, match='swd-16k compares with real images; name them with --real'):
         RunEvaluation(str(tmp_path), parse_specs('msssim,swd'), 16)
