@@ -1,0 +1,171 @@
+"""Writes a network as a model to serve: `python export.py --network=NET --out=models/progan`."""
+import runtime  # isort: skip (it must come before TensorFlow)
+
+import contextlib
+import json
+import os
+import shutil
+
+import numpy as np
+from absl import flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
+flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
+flags.DEFINE_string('out', None, 'Folder of the model; each export becomes its next version: OUT/1, OUT/2, ...')
+flags.DEFINE_list('formats', ['saved_model'], 'Any of saved_model, keras, tflite, onnx.')
+flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
+flags.DEFINE_enum('dtype', 'float32', ['float32', 'float16', 'bfloat16'], 'Activations; weights stay float32.')
+flags.DEFINE_bool('freeze', False, 'Weights as constants of the graph, not as variables.')
+
+
+
+def main(argv):
+    for flag in ('network', 'out'):
+        if not FLAGS[flag].value:
+            raise ValueError(f'--{flag} is missing; {FLAGS[flag].help[0].lower() + FLAGS[flag].help[1:]}')
+    writers = {'saved_model': export_saved_model, 'keras': export_keras, 'tflite': export_tflite, 'onnx': export_onnx}
+    unknown = [*argv[1:], *(name for name in FLAGS.formats if name not in writers)]
+    if unknown or not FLAGS.formats:
+        raise ValueError(f'{unknown[0] if unknown else "Nothing"!r} cannot be exported; --formats takes '
+                         f'{", ".join(writers)}.')
+
+    from networks.images import check_lod, stored_lod
+    from networks.locate import find_network, load_network
+    source = find_network(FLAGS.network, FLAGS.results_dir)
+    snapshot = load_network(source, names=('Gs', 'D'))
+    Gs, D = (with_dtype(network, FLAGS.dtype) for network in (snapshot.Gs, snapshot.D))
+    lod = stored_lod(Gs) if FLAGS.lod is None else check_lod(Gs, FLAGS.lod)
+    with next_version(FLAGS.out) as (folder, version):
+        for name in dict.fromkeys(FLAGS.formats):
+            writers[name](folder, Gs, D, lod)
+        os.makedirs(os.path.join(folder, 'assets.extra'), exist_ok=True)
+        with open(os.path.join(folder, 'assets.extra', 'network.json'), 'w') as file:
+            json.dump({'source': os.path.basename(source), 'nimg': snapshot.nimg, 'lod': lod, 'dtype': FLAGS.dtype,
+                       'frozen': FLAGS.freeze, 'resolution': Gs.resolution, 'num_channels': Gs.num_channels,
+                       'latent_size': Gs.latent_size, 'label_size': Gs.label_size}, file, indent=2)
+    print(f'{os.path.join(FLAGS.out, str(version))}: {Gs.resolution}x{Gs.resolution} at lod {lod:g}, '
+          f'{", ".join(FLAGS.formats)}')
+
+
+def with_dtype(network, dtype):
+    """The same network with other activations."""
+    from networks.snapshot import build_arguments, copy_variables
+    if dtype == 'float32':
+        return network
+    arguments = build_arguments(network)
+    if dtype == 'float16' and 'pixelnorm_epsilon' in arguments:
+        arguments['pixelnorm_epsilon'] = 1e-4  # 1e-8 is 0 in float16.
+    converted = type(network)(**arguments, dtype=f'mixed_{dtype}')
+    copy_variables(network, converted)
+    return converted
+
+
+@contextlib.contextmanager
+def next_version(base):
+    """A new folder that becomes base/<highest version + 1> if all goes well. -> (folder, version)"""
+    os.makedirs(base, exist_ok=True)
+    version = max([int(name) for name in os.listdir(base) if name.isdecimal()], default=0) + 1
+    # TensorFlow Serving watches `base` for folders that are numbers; this one is none yet.
+    folder = os.path.join(base, f'{version}.partial')
+    shutil.rmtree(folder, ignore_errors=True)
+    os.mkdir(folder)
+    try:
+        yield folder, version
+        os.rename(folder, os.path.join(base, str(version)))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def export_saved_model(folder, Gs, D, lod):
+    """The SavedModel with all signatures, checked, and the server's config files beside its versions."""
+    import tensorflow as tf
+
+    from networks import serving
+    endpoints = serving.signatures(Gs, D, lod, FLAGS.freeze)
+    serving.write_saved_model(folder, endpoints, [] if FLAGS.freeze else [Gs, D])
+    served = tf.saved_model.load(folder).signatures['serving_default']
+    check('saved_model', Gs, lod, lambda latents, labels: served(
+        latents=tf.constant(latents), **({'labels': tf.constant(labels)} if Gs.label_size else {}))['images'].numpy())
+    for name, text in (('batching.config', serving.BATCHING_CONFIG), ('monitoring.config', serving.MONITORING_CONFIG)):
+        with open(os.path.join(os.path.dirname(folder), name), 'w') as file:
+            file.write(text)
+
+
+def export_keras(folder, Gs, D, lod):
+    """The generator as a .keras file, with its lod stored; `keras.saving.load_model` needs networks.progan imported."""
+    import keras
+
+    from networks.images import stored_lod, to_uint8
+    path, before = os.path.join(folder, 'generator.keras'), stored_lod(Gs)
+    Gs.lod.assign(lod)
+    try:
+        Gs.save(path)
+    finally:
+        Gs.lod.assign(before)
+    loaded = keras.saving.load_model(path)
+    check('keras', Gs, lod, lambda latents, labels: to_uint8(loaded.generate(latents, labels, stored_lod(loaded))).numpy())
+
+
+def export_tflite(folder, Gs, D, lod):
+    """The generator as .tflite: latents (and labels) [N, ...] -> uint8 images; resize the inputs for N other than 1."""
+    import tensorflow as tf
+
+    from networks.serving import freeze_variables, generator
+    # Constants: of Keras 3 variables the converter writes uninitialized memory.
+    model = tf.lite.TFLiteConverter.from_concrete_functions([freeze_variables(generator(Gs, lod))]).convert()
+    path = os.path.join(folder, 'generator.tflite')
+    with open(path, 'wb') as file:
+        file.write(model)
+
+    def run(latents, labels):
+        interpreter = tf.lite.Interpreter(model_path=path)
+        inputs = {'latents': latents, 'labels': labels}
+        for details in interpreter.get_input_details():
+            interpreter.resize_tensor_input(details['index'], _by_name(inputs, details['name']).shape)
+        interpreter.allocate_tensors()
+        for details in interpreter.get_input_details():
+            interpreter.set_tensor(details['index'], _by_name(inputs, details['name']))
+        interpreter.invoke()
+        return interpreter.get_tensor(interpreter.get_output_details()[0]['index'])
+    check('tflite', Gs, lod, run)
+
+
+def export_onnx(folder, Gs, D, lod):
+    """The generator as generator.onnx: latents (and labels) [N, ...] -> uint8 images."""
+    try:
+        import onnxruntime
+        import tf2onnx
+    except ImportError as error:
+        raise ValueError(f'ONNX needs {error.name}; install it with: pip install tf2onnx onnxruntime') from error
+
+    from networks.serving import generator
+    path, function = os.path.join(folder, 'generator.onnx'), generator(Gs, lod)
+    tf2onnx.convert.from_function(function, function.input_signature, opset=17, output_path=path)
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    check('onnx', Gs, lod, lambda latents, labels: session.run(None, {
+        node.name: _by_name({'latents': latents, 'labels': labels}, node.name) for node in session.get_inputs()})[0])
+
+
+def _by_name(inputs, name):
+    return next(value for key, value in inputs.items() if key in name)
+
+
+def check(format, Gs, lod, run):
+    """Compares the pictures of an exported generator, `run(latents, labels)`, with the original's."""
+    from networks.images import generate_images
+    n = 2
+    latents = np.random.RandomState(0).randn(n, Gs.latent_size).astype(np.float32)
+    labels = np.eye(Gs.label_size, dtype=np.float32)[np.arange(n) % Gs.label_size] if Gs.label_size else None
+    expected = np.concatenate([*generate_images(Gs, latents, labels, lod)]).astype(int)
+    difference = np.abs(run(latents, np.zeros([n, 0], np.float32) if labels is None else labels) - expected)
+    allowed = 1 if FLAGS.dtype == 'float32' else 8  # Half precision rounds differently in differently fused kernels.
+    if difference.max() > allowed or (FLAGS.dtype == 'float32' and (difference > 0).mean() > 0.001):
+        raise ValueError(f'The {format} model gives other pictures than {FLAGS.network}, up to {difference.max()} '
+                         f'levels apart, and was removed; use another of the --formats.')
+    print(f'{format}: pictures at most {difference.max()} levels from the original in '
+          f'{(difference > 0).mean():.2%} of values')
+
+
+if __name__ == '__main__':
+    runtime.run(main)

@@ -1,0 +1,105 @@
+"""A small stand-in for TensorFlow Serving on its official protos: a SavedModel over gRPC and REST, no batching."""
+import base64
+import concurrent.futures
+import contextlib
+import http.server
+import json
+import threading
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
+
+
+class Model:
+    """The signatures of a SavedModel by name."""
+
+    def __init__(self, folder):
+        self.loaded = tf.saved_model.load(folder)
+        with open(f'{folder}/saved_model.pb', 'rb') as file:
+            self.definitions = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0].signature_def
+
+    def run(self, signature, inputs):
+        """{input: array} -> {output: array}."""
+        function, spec = self.loaded.signatures[signature], self.definitions[signature].inputs
+        if set(inputs) != set(spec):
+            raise ValueError(f'{signature} takes {sorted(spec)}, not {sorted(inputs)}')
+        tensors = {name: tf.constant(value, spec[name].dtype) for name, value in inputs.items()}
+        return {name: value.numpy() for name, value in function(**tensors).items()}
+
+    def metadata(self):
+        """A GetModelMetadataResponse with the signatures."""
+        found = get_model_metadata_pb2.SignatureDefMap()
+        for name, definition in self.definitions.items():
+            found.signature_def[name].CopyFrom(definition)
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response.metadata['signature_def'].Pack(found)
+        return response
+
+
+class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def __init__(self, model):
+        self.model = model
+
+    def GetModelMetadata(self, request, context):
+        return self.model.metadata()
+
+    def Predict(self, request, context):
+        try:
+            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+            outputs = self.model.run(request.model_spec.signature_name, inputs)
+        except ValueError as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        response = predict_pb2.PredictResponse()
+        for name, value in outputs.items():
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+        return response
+
+
+@contextlib.contextmanager
+def grpc_server(model):
+    """Serves a Model over gRPC -> 'localhost:PORT'."""
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(model), server)
+    port = server.add_insecure_port('localhost:0')
+    server.start()
+    try:
+        yield f'localhost:{port}'
+    finally:
+        server.stop(None).wait()
+
+
+@contextlib.contextmanager
+def rest_server(model, name='progan'):
+    """Serves a Model over REST in the columnar format -> 'http://localhost:PORT'."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer(200, json_format.MessageToJson(model.metadata(), preserving_proto_field_name=True))
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+            if self.path != f'/v1/models/{name}:predict':
+                return self.answer(404, '{"error": "no such model"}')
+            outputs = model.run(body['signature_name'], {key: np.array(value) for key, value in body['inputs'].items()})
+            plain = {key: [{'b64': base64.b64encode(item).decode()} for item in value] if key.endswith('_bytes')
+                     else value.tolist() for key, value in outputs.items()}
+            return self.answer(200, json.dumps({'outputs': plain if len(plain) > 1 else [*plain.values()][0]}))
+
+        def answer(self, status, text):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(('localhost', 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f'http://localhost:{server.server_port}'
+    finally:
+        server.shutdown()
+        server.server_close()
