@@ -30,11 +30,12 @@ def main(argv):
         raise ValueError(f'{unknown[0] if unknown else "Nothing"!r} cannot be exported; --formats takes '
                          f'{", ".join(writers)}.')
 
+    from networks import serving
     from networks.images import check_lod, stored_lod
     from networks.locate import find_network, load_network
     source = find_network(FLAGS.network, FLAGS.results_dir)
     snapshot = load_network(source, names=('Gs', 'D'))
-    Gs, D = (with_dtype(network, FLAGS.dtype) for network in (snapshot.Gs, snapshot.D))
+    Gs, D = (serving.with_dtype(network, FLAGS.dtype) for network in (snapshot.Gs, snapshot.D))
     lod = stored_lod(Gs) if FLAGS.lod is None else check_lod(Gs, FLAGS.lod)
     with next_version(FLAGS.out) as (folder, version):
         for name in dict.fromkeys(FLAGS.formats):
@@ -46,19 +47,6 @@ def main(argv):
                        'latent_size': Gs.latent_size, 'label_size': Gs.label_size}, file, indent=2)
     print(f'{os.path.join(FLAGS.out, str(version))}: {Gs.resolution}x{Gs.resolution} at lod {lod:g}, '
           f'{", ".join(FLAGS.formats)}')
-
-
-def with_dtype(network, dtype):
-    """The same network with other activations."""
-    from networks.snapshot import build_arguments, copy_variables
-    if dtype == 'float32':
-        return network
-    arguments = build_arguments(network)
-    if dtype == 'float16' and 'pixelnorm_epsilon' in arguments:
-        arguments['pixelnorm_epsilon'] = 1e-4  # 1e-8 is 0 in float16.
-    converted = type(network)(**arguments, dtype=f'mixed_{dtype}')
-    copy_variables(network, converted)
-    return converted
 
 
 @contextlib.contextmanager

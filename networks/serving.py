@@ -8,6 +8,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from networks.images import to_uint8
 from networks.seeded import randn
+from networks.snapshot import build_arguments, copy_variables
 
 WARMUP_SIZES = (1, 2, 4, 8)  # Also the allowed batch sizes: every size that the server runs has been run before.
 
@@ -21,6 +22,18 @@ MONITORING_CONFIG = '''prometheus_config {
   path: "/monitoring/prometheus/metrics"
 }
 '''
+
+
+def with_dtype(network, dtype):
+    """The same network with activations of `dtype` (float32, float16, bfloat16) and weights of float32."""
+    if dtype == 'float32':
+        return network
+    arguments = build_arguments(network)
+    if dtype == 'float16' and 'pixelnorm_epsilon' in arguments:
+        arguments['pixelnorm_epsilon'] = 1e-4  # 1e-8 is 0 in float16.
+    converted = type(network)(**arguments, dtype=f'mixed_{dtype}')
+    copy_variables(network, converted)
+    return converted
 
 
 def generator(Gs, lod):
