@@ -25,7 +25,7 @@ import scipy.ndimage
 from absl import flags
 
 from data import celebahq, deltas, faces, toyfaces
-from data.tfrecords import Writer
+from data.writer import Writer
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer('num_faces', 24, 'Images of the larger of two builds; the smaller has a third.')
