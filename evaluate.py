@@ -41,9 +41,10 @@ def main(argv):
     if sum(value is not None for value in (FLAGS.run, FLAGS.network, FLAGS.fake)) > 1:
         raise ValueError('--run, --network and --fake each name what to score; give one of them')
     from metrics.evaluation import parse_specs  # Late: --help needs no TensorFlow.
-    specs, graph = with_inception(parse_specs(FLAGS.metrics, FLAGS.num_images))
+    specs = parse_specs(FLAGS.metrics, FLAGS.num_images)
     if not specs:
         raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim')
+    specs, graph = with_inception(specs)
     if FLAGS.save_statistics and 'fid' not in [spec.metric for spec in specs]:
         raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph')
     evaluation, rows = (score_images if FLAGS.fake else score_networks)(specs, graph)
@@ -52,11 +53,11 @@ def main(argv):
 
 def with_inception(specs):
     """Opens the Inception graph if a metric needs it. -> the specs that can be measured, the graph or None."""
-    from metrics import inception
     from metrics.evaluation import OF_FEATURES
     needing = [spec for spec in specs if spec.metric in OF_FEATURES]
     if not needing:
         return specs, None
+    from metrics import inception
     try:
         path = FLAGS.inception or inception.obtain(cache())
         if FLAGS.inception_sha256:

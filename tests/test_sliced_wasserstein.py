@@ -186,7 +186,7 @@ def grow(name, images, amount):
 
 @pytest.mark.parametrize('damage', ['blur', 'noise', 'mode dropping'])
 def test_distance_grows_with(damage):
-    reals, others = shapes(128, 0), shapes(128, 1)
+    reals, others = shapes(64, 0), shapes(64, 1)
     values = [measure(reals, grow(damage, others, amount))[1][-1] for amount in (1, 2, 3)]
     undamaged = measure(reals, others)[1][-1]
     assert np.all(np.diff([undamaged, *values]) > 0)
