@@ -1,5 +1,6 @@
 """Sliced Wasserstein distance between the local structure of two sets of images (paper, section 5)."""
 import os
+import queue
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -151,20 +152,19 @@ class Descriptors:
         mean = self._sums / n
         return mean, np.sqrt(np.maximum(self._squares / n - mean ** 2, 0))
 
-    def project(self, directions):
-        """Projects the normalized descriptors. float32 [C * 49, k] -> float32 [k, count]."""
+    def project(self, directions, out):
+        """Projects the normalized descriptors. float32 [C * 49, k] -> float32 [k, count], in `out`."""
         mean, std = (np.repeat(s, PATCH ** 2)[:, None] for s in self.statistics())
         weights = directions / np.where(std > 0, std, 1)
         offset = np.sum(weights * mean, axis=0)[:, None].astype(np.float32)
         weights = weights.T.astype(np.float32)
-        projections = np.empty([len(weights), self.count], np.float32)
         start = 0
         for rows in self._rows():
-            part = projections[:, start:start + len(rows)]
+            part = out[:, start:start + len(rows)]
             np.matmul(weights, rows.T, out=part)
             part -= offset
             start += len(rows)
-        return projections
+        return out
 
     def _rows(self):
         if self._file is None:
@@ -179,14 +179,20 @@ def distance(a, b, random, threads=None):
     threads = threads or os.cpu_count()
     at_once = int(np.clip(_PROJECTIONS_AT_ONCE // (a.count * threads), 8, 64))
     directions = np.concatenate([draw_directions(random, a.size) for _ in range(REPEATS)], axis=1)
+    buffers = queue.SimpleQueue()  # Of the threads: fresh memory for each task would cost a tenth of all.
+    for _ in range(threads):
+        buffers.put(np.empty([2, at_once, a.count], np.float32))
 
     def differences(start):
         some = directions[:, start:start + at_once]
-        p, q = a.project(some), b.project(some)
+        pair = buffers.get()
+        p, q = (d.project(some, out=out[:some.shape[1]]) for d, out in zip((a, b), pair, strict=True))
         p.sort(axis=1)
         q.sort(axis=1)
         p -= q
-        return np.abs(p, out=p).mean(axis=1, dtype=np.float64)
+        means = np.abs(p, out=p).mean(axis=1, dtype=np.float64)
+        buffers.put(pair)
+        return means
 
     # One thread per task from product to sum: those of BLAS would wait for one another after every block.
     with threadpool_limits(1, 'blas'), ThreadPoolExecutor(threads) as pool:

@@ -65,7 +65,7 @@ def test_normalized_descriptors_equal_the_reference(golden):
     metric.begin('reals')
     metric.feed(golden['reals'][:64])
     for level, descriptors in enumerate(metric._sets['reals']):
-        projections = descriptors.project(np.eye(147, dtype=np.float32))
+        projections = descriptors.project(np.eye(147, dtype=np.float32), np.empty([147, 64 * 128], np.float32))
         expected = golden[f'desc_mb0_finalized_every64th/level{level}']
         assert_allclose(projections.T[::64], expected, atol=2e-4)
 
