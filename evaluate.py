@@ -167,10 +167,10 @@ def devices():
     if not FLAGS.devices:
         return None
     import tensorflow as tf
-    found = [device.name for kind in ('GPU', 'CPU') for device in tf.config.list_logical_devices(kind)]
+    found = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
     if FLAGS.devices > len(found):
-        raise ValueError(f'--devices={FLAGS.devices}, but TensorFlow sees {len(found)}: {", ".join(found)}')
-    return found[:FLAGS.devices]
+        raise ValueError(f'--devices={FLAGS.devices}, but TensorFlow sees {len(found)} {found[0].device_type}')
+    return [device.name for device in found[:FLAGS.devices]]
 
 
 if __name__ == '__main__':

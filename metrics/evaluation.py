@@ -56,18 +56,18 @@ def parse_specs(names, num_images=None):
 class Evaluator:
     """Holds one metric per spec, fed together; Inception sees each image once, whatever needs its features.
 
+    `num_reals`: how many different reals there are; KID, precision and recall do not look at one twice.
     `real_statistics` (mu, sigma) stand for the reals of FID. `scratch`: see SlicedWasserstein.
     """
 
-    def __init__(self, specs, resolution, seed=0, inception=None, real_statistics=None, scratch=None):
+    def __init__(self, specs, resolution, seed=0, inception=None, num_reals=None, real_statistics=None, scratch=None):
         for spec in specs:
             if spec.metric == 'swd' and not scratch:
                 _check_memory(memory_needed(spec.num_images, resolution))
         make = {'swd': lambda: SlicedWasserstein(resolution, None, scratch), 'msssim': MSSSIM, 'is': InceptionScore,
                 'fid': lambda: FID(real_statistics), 'kid': KID, 'pr': PrecisionRecall}
         self._metrics = {spec: make[spec.metric]() for spec in specs}
-        self._inception = inception
-        self._seed = seed
+        self._inception, self._seed, self._num_reals = inception, seed, num_reals
 
     def columns(self, spec):
         """Names of the values of a spec."""
@@ -89,17 +89,17 @@ class Evaluator:
             self._metrics[spec].begin(kind)
             if spec.metric == 'swd':  # From the seed for every set: values do not depend on what was measured before.
                 self._metrics[spec].random = np.random.RandomState([self._seed, kind != 'reals'])
-        counts = {of_features: max([s.num_images for s in specs if (s.metric in OF_FEATURES) == of_features], default=0)
-                  for of_features in (False, True)}
-        if features.known >= counts[True] and not counts[False]:
+        most = {spec: self._count(kind, spec) for spec in specs}
+        with_features = max([n for spec, n in most.items() if spec.metric in OF_FEATURES], default=0)
+        if features.known >= with_features and all(spec.metric in OF_FEATURES for spec in specs):
             minibatches = [None]  # Nothing has to look at the images themselves.
 
         position = 0
         for images in minibatches:
-            n = counts[True] if images is None else len(images)
-            of_these = features.take(images, position, min(n, max(counts[True] - position, 0)))
+            n = with_features if images is None else len(images)
+            of_these = features.take(images, position, min(n, max(with_features - position, 0)))
             for spec in specs:
-                part = slice(max(min(n, spec.num_images - position), 0))
+                part = slice(max(min(n, most[spec] - position), 0))
                 if part.stop == 0:
                     continue
                 if spec.metric == 'is':
@@ -109,6 +109,11 @@ class Evaluator:
             position += n
         features.save()
         return {spec: dict(zip(self.columns(spec), self._metrics[spec].end(), strict=True)) for spec in specs}
+
+    def _count(self, kind, spec):
+        # The distance of a point to its equal is 0: repeated reals would have no neighbourhood and no bias to correct.
+        repeats = kind == 'fakes' or spec.metric not in ('kid', 'pr') or self._num_reals is None
+        return spec.num_images if repeats else min(spec.num_images, self._num_reals)
 
 
 def _check_memory(need):

@@ -1,4 +1,6 @@
 """Fréchet Inception Distance (Heusel et al., 2017): Gaussians fitted to Inception's features, compared."""
+import os
+
 import numpy as np
 from scipy.linalg.lapack import dpstrf
 
@@ -43,8 +45,14 @@ def _factor(sigma):
 
 def save_statistics(path, mu, sigma):
     """Writes the .npz (mu, sigma) that other FID tools read."""
-    with open(path, 'wb') as file:
-        np.savez(file, mu=mu, sigma=sigma)
+    partial = f'{path}.partial'
+    try:
+        with open(partial, 'wb') as file:
+            np.savez(file, mu=mu, sigma=sigma)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
 
 
 def load_statistics(path):

@@ -7,6 +7,7 @@ import urllib.request
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from google.protobuf.message import DecodeError
 
 # The bucket behind http://download.tensorflow.org, which offers no https of its own.
@@ -36,6 +37,7 @@ def obtain(cache, url=URL):
     record = path + '.sha256'
     if not os.path.exists(path):
         os.makedirs(cache, exist_ok=True)
+        logging.info('Downloading %s to %s, once', url, cache)
         partial = f'{path}.{os.getpid()}.partial'
         try:
             with urllib.request.urlopen(url, timeout=30) as response, open(partial, 'wb') as file:

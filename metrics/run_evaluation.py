@@ -32,7 +32,8 @@ class RunEvaluation:
                              and not (spec.metric == 'fid' and real_statistics)]
         if self._needs_reals and reals is None:
             raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real')
-        self.evaluator = Evaluator(specs, resolution, seed, inception, real_statistics, scratch)
+        self.evaluator = Evaluator(
+            specs, resolution, seed, inception, reals and reals.num_images, real_statistics, scratch)
         self._settings = {'resolution': resolution, 'reals': None, 'seed': seed}
         if reals:
             self._settings |= {'reals': reals.name, 'reals_sha256': fingerprint(reals), 'mirror': mirror}

@@ -148,6 +148,16 @@ def test_cached_features_give_the_same_values_without_a_look_at_the_images(graph
     assert_allclose(cached.statistics()[1], computed.statistics()[1])
 
 
+def test_kid_precision_and_recall_look_at_no_real_twice(graph_file, blobs, tmp_path):
+    inception = Inception(graph_file)
+    evaluation = RunEvaluation(str(tmp_path), parse_specs('kid-150,pr-150'), 16, blobs, inception=inception)
+    fakes = random_images(1, 150)
+    found = evaluation.measure('set', None, lambda count: by_eights(fakes))
+    a, b = inception(np.concatenate([*real_images(blobs, 64, 64)])), inception(fakes)
+    expected = [*1e3 * np.array(kernel_inception_distance(a, b)), *precision_recall(a, b)]
+    assert_allclose(list(found.values()), expected, rtol=1e-5)
+
+
 def test_devices_share_the_work_and_agree(graph_file, blobs, tmp_path):
     found = []
     for devices in ['CPU:0'], ['CPU:0', 'CPU:1', 'CPU:2']:
