@@ -8,6 +8,7 @@ from absl import flags
 import runtime
 from data import faces, folders, inspection, sources, toyfaces
 from data.build import build
+from data.writer import check_target
 
 # Commands that write a data set: TFRECORD_DIR, then the arguments of the function that describes the source.
 SOURCES = {
@@ -105,6 +106,7 @@ def parse(command, values):
 
 def create(command, tfrecord_dir, **arguments):
     """Builds the data set of a create command."""
+    check_target(tfrecord_dir, arguments.get('resume', False))  # Before hours of looking at the source, perhaps.
     describe = SOURCES[command]
     own = {name: arguments[name] for name in inspect.signature(describe).parameters if name in arguments}
     recipe = ' '.join([command, *(f'{name}={value}' for name, value in own.items() if name not in BUILD_FLAGS)])

@@ -3,7 +3,8 @@
     python benchmarks/dataset_tool.py [--num_workers=2]
 
 The pictures are drawn first: smooth shapes and a little noise, about as hard to decode as photographs. Every measurement
-runs in a process of its own, as a user's command does. Prints images/s and peak memory, then one line of JSON.
+runs in a process of its own, as a user's command does. Prints images/s, processor time per image (which other programs at
+work disturb less) and peak memory, then one line of JSON.
 """
 import os
 import sys
@@ -67,7 +68,7 @@ MEASUREMENTS = {'build': measure_build, 'read': measure_read}
 
 
 def measure(name, *arguments):
-    """(seconds, peak MB of the main process, peak MB of its largest worker) of a measurement in its own process."""
+    """Seconds, processor seconds, peak MB of the main process and of its largest worker, measured in an own process."""
     command = [sys.executable, __file__, f'--measure={json.dumps([name, *arguments])}']
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return json.loads(output.splitlines()[-1])
@@ -77,16 +78,18 @@ def main(argv):
     if flags.FLAGS.measure:
         name, *arguments = json.loads(flags.FLAGS.measure)
         seconds = MEASUREMENTS[name](*arguments)
-        peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        print(json.dumps([seconds, *peaks]))
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        processor = sum(each.ru_utime + each.ru_stime for each in usage)
+        print(json.dumps([seconds, processor, *(each.ru_maxrss / 1024 for each in usage)]))
         return
     results = []
 
     def report(what, images, *measurement):
-        seconds, main_peak, worker_peak = measure(*measurement)
-        results.append({'what': what, 'images_per_second': images / seconds, 'peak_mb': main_peak,
-                        'worker_peak_mb': worker_peak})
-        print(f'{what:42} {images / seconds:8.0f} images/s, {main_peak:4.0f} MB, largest worker {worker_peak:4.0f} MB')
+        seconds, processor, main_peak, worker_peak = measure(*measurement)
+        results.append({'what': what, 'images_per_second': images / seconds, 'processor_ms': 1000 * processor / images,
+                        'peak_mb': main_peak, 'worker_peak_mb': worker_peak})
+        print(f'{what:40} {images / seconds:8.0f} images/s, {1000 * processor / images:6.3f} ms, '
+              f'{main_peak:4.0f} MB, largest worker {worker_peak:4.0f} MB')
 
     with tempfile.TemporaryDirectory() as folder:
         for resolution, count in SETS:

@@ -15,7 +15,8 @@ def decode(file):
     try:
         with Image.open(file) as image:
             image.load()
-            return _to_8_bits(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_8_bits(image)
     except UnidentifiedImageError:
         raise ValueError('is not an image, or of a kind that Pillow does not know') from None
     except Exception as error:  # Pillow raises many kinds for damaged files, SyntaxError too.

@@ -46,6 +46,15 @@ def _append(file, array):
     file.flush()
 
 
+def check_target(target, resume):
+    """Raises a FileExistsError if the data set exists, or is half built and not to be resumed."""
+    if os.path.exists(target) and not (os.path.isdir(target) and not os.listdir(target)):
+        raise FileExistsError(f"'{target}' exists already; give another name or delete it first")
+    if os.path.exists(partial_folder(target)) and not resume:
+        raise FileExistsError(f"a build of '{target}' was interrupted; continue it with --resume, "
+                              f"or delete '{partial_folder(target)}' to start anew")
+
+
 class Writer:
     """Writes a data set; it appears at `target` complete when the `with` block ends, or not at all.
 
@@ -73,8 +82,7 @@ class Writer:
         self._folder = os.path.join(self.partial, os.path.basename(self.target))  # What becomes the target.
 
     def __enter__(self):
-        if os.path.exists(self.target) and not (os.path.isdir(self.target) and not os.listdir(self.target)):
-            raise FileExistsError(f"'{self.target}' exists already; give another name or delete it first")
+        check_target(self.target, self.resume)
         interrupted = os.path.exists(self._recipe_path)
         if interrupted:
             self._check_recipe()
@@ -144,10 +152,7 @@ class Writer:
                 self._parts.append(_Part(path, shape, shard, open(path, 'ab')))  # noqa: SIM115
 
     def _check_recipe(self):
-        """Refuses to touch what an interrupted build left, unless it is to be resumed with the same arguments."""
-        if not self.resume:
-            raise FileExistsError(f"a build of '{self.target}' was interrupted; continue it with --resume, "
-                                  f"or delete '{self.partial}' to start anew")
+        """Refuses to go on with what another command began."""
         with open(self._recipe_path) as file:
             recipe = file.read()
         if recipe != self.recipe:
