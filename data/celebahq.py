@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import PIL.Image
-import scipy.fft
+import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
 OUTPUT_SIZE = 1024
 TRANSFORM_SIZE = 4096  # Bilinear sampling straight to the output would alias; this much finer it does not.

@@ -24,20 +24,22 @@ def decode(file):
 
 
 def _to_8_bits(image):
+    if image.mode in ('L', 'RGB', 'P') and 'transparency' in image.info:
+        image = image.convert('LA' if image.mode == 'L' else 'RGBA')
     if image.mode in ('L', 'RGB'):
-        return image if 'transparency' not in image.info else _on_white(image.convert('RGBA'))
+        return image
     if image.mode.startswith('I'):  # Gray of 16 bits; Pillow's own conversion clips instead of scaling.
         return Image.fromarray(np.rint(np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
-    if image.mode == 'LA':
-        return _on_white(image).convert('L')
-    if image.mode in ('RGBA', 'PA', 'RGBa', 'La') or 'transparency' in image.info:
-        return _on_white(image)
-    return image.convert('L' if image.mode in ('1', 'F') else 'RGB')
+    if image.mode in ('LA', 'La', 'RGBA', 'RGBa', 'PA'):
+        return _on_white(image).convert('L' if image.mode in ('LA', 'La') else 'RGB')
+    if image.mode == 'F':
+        raise ValueError('its pixels are floating-point numbers, whose black and white are not known')
+    return image.convert('L' if image.mode == '1' else 'RGB')
 
 
 def _on_white(image):
     image = image.convert('RGBA')
-    return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image).convert('RGB')
+    return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
 
 
 def fit_square(image, resolution, fit):

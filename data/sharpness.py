@@ -2,7 +2,7 @@
 import functools
 
 import numpy as np
-import scipy.fft
+import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
 NUM_RINGS = 12
 LOWEST_FREQUENCY = 4  # Cycles per image; below that lie the subject and the window, not the quality.

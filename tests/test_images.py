@@ -41,6 +41,16 @@ def test_gray_with_transparency_stays_gray(pixels):
     assert_array_equal(np.asarray(found), pixels[:, :, 0])
 
 
+def test_a_transparent_shade_of_gray_becomes_white():
+    found = stored(Image.fromarray(np.array([[10, 20, 30]], np.uint8)), transparency=20)
+    assert_array_equal(np.asarray(found), [[10, 255, 30]])
+
+
+def test_floating_point_pixels_are_refused():
+    with pytest.raises(ValueError, match='cannot be read as an image .its pixels are floating-point numbers'):
+        stored(Image.fromarray(np.ones([4, 4], np.float32)), 'TIFF')
+
+
 def test_palettes_become_colours(pixels):
     palette = Image.fromarray(pixels).quantize(5)
     assert_array_equal(np.asarray(stored(palette)), np.asarray(palette.convert('RGB')))
