@@ -11,6 +11,7 @@ from data.parallel import ordered_map
 from data.tfrecords import Dataset
 
 BATCH_BYTES = 2 ** 22  # Of images that are read at a time.
+LABEL_HEIGHT = 12  # Of the text above each image of a contact sheet, in pixels.
 
 
 def _batches(dataset):
@@ -79,6 +80,11 @@ def compare(tfrecord_dir_a, tfrecord_dir_b, *, ignore_labels=False):
     print(f'identical: {a.num_images} images' + ('' if ignore_labels else ' and labels'))
 
 
+def _are_classes(labels):
+    """Whether each of the labels [N, label_size] names one class."""
+    return labels.shape[1] > 1 and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+
+
 def info(tfrecord_dir):
     """Tells what a data set holds: number, shape and bytes of the images of each level, and images per class."""
     dataset = Dataset(tfrecord_dir)
@@ -88,7 +94,7 @@ def info(tfrecord_dir):
         print(f'  {side}x{side}: {num_bytes:,} bytes in {num_files} file{"s" * (num_files > 1)}')
     if not dataset.label_size:
         print('  no labels')
-    elif ((dataset.labels == 0) | (dataset.labels == 1)).all() and (dataset.labels.sum(axis=1) == 1).all():
+    elif _are_classes(dataset.labels):
         counts = dataset.labels.sum(axis=0).astype(int)
         print(f'  {dataset.label_size} classes: ' + ', '.join(f'{i}: {n}' for i, n in enumerate(counts)))
     else:
@@ -103,27 +109,22 @@ def verify(tfrecord_dir):
           + ('' if has_manifest else '; the labels cannot be checked, as the data set has no manifest'))
 
 
-def _label_texts(label):
-    """What to print about a label: its class, or its numbers."""
-    if len(label) > 1 and label.max() == label.sum() == 1:
-        return [str(label.argmax())]
-    return [f'{number:.3g}' for number in label]
-
-
 def display(tfrecord_dir, *, output=None, start=0, show=False):
     """Writes a contact sheet of the images from number `start` on, with their labels, as <name>.png or `output`."""
     dataset = Dataset(tfrecord_dir)
     if not 0 <= start < dataset.num_images:
         raise ValueError(f'--start={start} is not a number from 0 to {dataset.num_images - 1}')
     side = max(dataset.resolution, 64)  # Smaller ones would leave no room for the label.
-    columns, rows = max(1920 // side, 3), max(1080 // (side + 12), 2)
+    columns, rows = max(1920 // side, 3), max(1080 // (side + LABEL_HEIGHT), 2)
     indices = np.arange(start, min(start + columns * rows, dataset.num_images))
-    sheet = Image.new('RGB', (columns * side, rows * (side + 12)))
-    draw = ImageDraw.Draw(sheet)
+    sheet = Image.new('RGB', (columns * side, rows * (side + LABEL_HEIGHT)))
+    draw, are_classes = ImageDraw.Draw(sheet), _are_classes(dataset.labels)
     for place, (index, image) in enumerate(zip(indices, dataset.read(0, indices), strict=True)):
-        x, y = place % columns * side, place // columns * (side + 12)
-        sheet.paste(_to_image(image).resize((side, side), Image.Resampling.NEAREST), (x, y + 12))
-        draw.text((x + 1, y), ' '.join([f'{index}:', *_label_texts(dataset.labels[index])]), 'white')
+        x, y = place % columns * side, place // columns * (side + LABEL_HEIGHT)
+        sheet.paste(_to_image(image).resize((side, side), Image.Resampling.NEAREST), (x, y + LABEL_HEIGHT))
+        label = dataset.labels[index]
+        texts = [str(label.argmax())] if are_classes else [f'{number:.3g}' for number in label]
+        draw.text((x + 1, y), ' '.join([f'{index}:', *texts]), 'white')
     output = output or f'{dataset.name}.png'
     sheet.save(f'{output}.partial', 'PNG')
     os.replace(f'{output}.partial', output)
