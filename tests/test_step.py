@@ -1,5 +1,10 @@
 import dataclasses
+import json
+import os
+import pathlib
 import resource
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from config import resolve
 from data.pipeline import batches
 from data.tfrecords import Dataset
+from ports import free_ports
 from training.devices import POLICIES
 from training.state import make_state
 from training.step import make_iteration, statistic_names
@@ -64,6 +70,27 @@ def test_several_devices_train_as_one_with_the_same_global_batch(data_dir, devic
         assert_allclose(statistics[1][name], statistics[0][name], rtol=1e-4, atol=1e-5, err_msg=name)
     for name, weight in one.weights().items():
         assert_allclose(several.weights()[name], weight, atol=1e-5, err_msg=name)
+
+
+def test_two_worker_processes_end_with_the_weights_of_one_device(data_dir, tmp_path):
+    script = ("import sys; sys.path[:0] = ['.', 'tests']; import pathlib, runtime, numpy as np, tensorflow as tf; "
+              "strategy = tf.distribute.MultiWorkerMirroredStrategy(); from test_step import Setup; "
+              "setup = Setup(pathlib.Path(sys.argv[1]), strategy); setup.run(3); np.savez(sys.argv[2], **setup.weights())")
+    cluster = {'worker': [f'localhost:{port}' for port in free_ports(2)]}
+    files = [tmp_path / f'worker{index}.npz' for index in range(2)]
+    workers = [subprocess.Popen(
+        [sys.executable, '-c', script, data_dir, file], cwd=pathlib.Path(__file__).parent.parent,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'TF_CONFIG': json.dumps(
+            {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})}) for index, file in enumerate(files)]
+    for worker in workers:
+        _, error = worker.communicate(timeout=200)
+        assert worker.returncode == 0, error
+    one = Setup(data_dir)
+    one.run(3)
+    first, second = np.load(files[0]), np.load(files[1])
+    for name, weight in one.weights().items():
+        assert first[name].tobytes() == second[name].tobytes(), name
+        assert_allclose(first[name], weight, atol=1e-5, err_msg=name)
 
 
 def test_all_replicas_hold_the_same_weights(data_dir):

@@ -70,7 +70,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
         strategy, state, seed=options.seed, rounds=options.minibatch_repeats, D_repeats=options.D_repeats,
         Gs_decay=options.Gs_decay, loss_kwargs=dataclasses.asdict(config.loss), jit=options.jit)
     averages = Averages(statistic_names(dataset.label_size))
-    report = Reporter(run_dir, position.nimg, total_nimg) if chief else Silence()
+    report = Reporter(run_dir, position.nimg, total_nimg, options.graph) if chief else Silence()
     if chief:
         grid = Grid(dataset, options.grid, options.grid_layout, state.G.latent_size, options.seed)
         save_png(grid.reals, os.path.join(run_dir, 'reals.png'))
@@ -83,15 +83,18 @@ def train(config, run_dir, strategy, dataset, schedule, state):
         return iter(strategy.distribute_datasets_from_function(lambda context: batches(
             dataset, phase.level, phase.minibatch, minibatches, position.nimg, options.seed, config.data.mirror, context)))
 
+    def save_fakes(lod):
+        picture = grid.fakes(state.Gs, lod)
+        save_png(picture, os.path.join(run_dir, f'fakes{position.nimg // 1000:06d}.png'))
+        report.picture('fakes', picture, position.nimg)
+
     def end_tick(phase, done):
         def due(interval):
             return done or position.tick % interval == 0
 
         report.tick(position, phase, averages.take())
         if due(options.image_snapshot_ticks):
-            picture = grid.fakes(state.Gs, phase.lod)
-            save_png(picture, os.path.join(run_dir, f'fakes{position.nimg // 1000:06d}.png'))
-            report.picture('fakes', picture, position.nimg)
+            save_fakes(phase.lod)
         if due(options.network_snapshot_ticks):
             path = runs.final_path(run_dir) if done else runs.snapshot_path(run_dir, position.nimg)
             save_snapshot(path, **networks, nimg=position.nimg)
@@ -101,6 +104,8 @@ def train(config, run_dir, strategy, dataset, schedule, state):
         if options.histograms:
             report.histograms(networks, position.nimg)
 
+    if chief and not resumed:
+        save_fakes(schedule.at(0).lod)
     stream_of = None
     with StopSignal(strategy, num_workers) as stop:
         while position.nimg < total_nimg and not stop.requested():

@@ -14,9 +14,14 @@ from tqdm import tqdm
 class Reporter:
     """Writes a run's log, statistics and pictures into its folder; on a terminal it keeps a progress bar below them."""
 
-    def __init__(self, run_dir, nimg, total_nimg):
-        """`nimg`: where this run starts or resumes; records of a later moment, of a run that was killed, are dropped."""
-        self.run_dir = run_dir
+    def __init__(self, run_dir, nimg, total_nimg, graph=False):
+        """`nimg`: where this run starts or resumes; records of a later moment, of a run that was killed, are dropped.
+
+        With `graph`, the graphs traced until the first tick go to TensorBoard.
+        """
+        self._graph = graph
+        if graph:
+            tf.summary.trace_on(graph=True)
         self._stats_path = os.path.join(run_dir, 'stats.jsonl')
         _drop_later_records(self._stats_path, nimg)
         self._total_nimg = total_nimg
@@ -61,6 +66,10 @@ class Reporter:
 
     def end_of_tick(self):
         """The time since `tick` was maintenance: pictures and snapshots."""
+        if self._graph:
+            with self._events.as_default():
+                tf.summary.trace_export('training', step=0)
+            self._graph = False
         self._events.flush()
         self._tick_started = time.perf_counter()
         self._maintenance = self._tick_started - self._maintenance_started
@@ -76,11 +85,6 @@ class Reporter:
             for name, network in networks.items():
                 for key, variable in network.named_variables().items():
                     tf.summary.histogram(f'{name}/{key}', variable.value)
-
-    def graph(self, graph):
-        """A tf.Graph to TensorBoard."""
-        with self._events.as_default(step=0):
-            tf.summary.graph(graph)
 
     def close(self):
         self._bar.close()

@@ -57,7 +57,7 @@ def snapshots(run_dir):
 
 def snapshot_path(run_dir, nimg):
     """The path of the snapshot at nimg."""
-    return os.path.join(run_dir, f'network-snapshot-{round(nimg / 1000):06d}.h5')
+    return os.path.join(run_dir, f'network-snapshot-{nimg // 1000:06d}.h5')
 
 
 def final_path(run_dir):
