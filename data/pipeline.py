@@ -114,7 +114,10 @@ def batches(dataset, level, minibatch, rounds, position, seed, mirror, input_con
         elements = groups.map(lambda one: {key: value[0] for key, value in one.items()})
     if not dataset.label_size:  # Added now, as TensorFlow 2.21's unbatch crashes on tensors without elements.
         elements = elements.map(without_labels)
-    return elements.prefetch(2 * context.num_replicas_in_sync // context.num_input_pipelines)
+    # Nothing here is left to tune, and tearing down an iterator waits for the tuner to wake up, a minute at times.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return elements.prefetch(2 * context.num_replicas_in_sync // context.num_input_pipelines).with_options(options)
 
 
 def process_reals(images, fade, dtype=tf.float32):
