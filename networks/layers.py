@@ -139,8 +139,9 @@ class WScaleConv(_WScale):
 
 def _sum_of_shifts(kernel):
     """The kernel added to itself shifted by one pixel down, right, and both. [k, k, ...] -> [k + 1, k + 1, ...]."""
-    kernel = tf.pad(kernel, [[1, 1], [1, 1], [0, 0], [0, 0]])
-    return kernel[1:, 1:] + kernel[:-1, 1:] + kernel[1:, :-1] + kernel[:-1, :-1]
+    rest = [[0, 0], [0, 0]]
+    kernel = tf.pad(kernel, [[0, 1], [0, 0], *rest]) + tf.pad(kernel, [[1, 0], [0, 0], *rest])
+    return tf.pad(kernel, [[0, 0], [0, 1], *rest]) + tf.pad(kernel, [[0, 0], [1, 0], *rest])
 
 
 @keras.saving.register_keras_serializable('progan')
