@@ -1,6 +1,7 @@
 # make setup   installs what a user needs into .venv
 # make demo    builds the digits, trains on them, grades the pictures
 # make test    ruff and the whole test suite
+# make bench   every benchmark: figures, shares of the machine's own rates, peak memory
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -25,3 +26,8 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.users
 test: $(VENV)/.dev
 	$(PY) -m ruff check .
 	$(PY) -m pytest
+
+demo: $(VENV)/.users
+	test -d datasets/digits || $(PY) dataset_tool.py create_digits datasets/digits
+	$(PY) train.py
+	$(PY) grade_demo.py
