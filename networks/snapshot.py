@@ -41,6 +41,8 @@ def save_snapshot(path, G, D, Gs, nimg=0):
                 for variable_name, variable in network.named_variables().items():
                     group[variable_name] = variable.numpy()
         os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full.
+        raise OSError(f'The snapshot {path} cannot be written ({error}); free disk space or check permissions.') from error
     finally:
         if os.path.exists(partial):
             os.remove(partial)

@@ -27,7 +27,7 @@ class Reporter:
         self._total_nimg = total_nimg
         self._tick_started, self._maintenance = time.perf_counter(), 0.0
         self._log = open(os.path.join(run_dir, 'log.txt'), 'a')  # noqa: SIM115 (closed in `close`)
-        self._events = tf.summary.create_file_writer(run_dir)
+        self._events = tf.summary.create_file_writer(str(run_dir))
         self._bar = tqdm(total=total_nimg, initial=nimg, unit='img', unit_scale=True, smoothing=0.1,
                          disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
