@@ -70,8 +70,7 @@ def export_saved_model(folder, Gs, D, lod):
     import tensorflow as tf
 
     from networks import serving
-    endpoints = serving.signatures(Gs, D, lod, FLAGS.freeze)
-    serving.write_saved_model(folder, endpoints, [] if FLAGS.freeze else [Gs, D])
+    serving.write_saved_model(folder, serving.signatures(Gs, D, lod, FLAGS.freeze))
     served = tf.saved_model.load(folder).signatures['serving_default']
     check('saved_model', Gs, lod, lambda latents, labels: served(
         latents=tf.constant(latents), **({'labels': tf.constant(labels)} if Gs.label_size else {}))['images'].numpy())

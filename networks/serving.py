@@ -116,12 +116,10 @@ def _frozen(function):
     return call
 
 
-def write_saved_model(folder, endpoints, networks):
+def write_saved_model(folder, endpoints):
     """Writes a SavedModel with the endpoints of `signatures` and the warm-up requests of TensorFlow Serving."""
     archive = keras.export.ExportArchive()
-    for network in networks:
-        archive.track(network)
-    for name, function in endpoints.items():
+    for name, function in endpoints.items():  # Tracking the networks as well would save every weight twice.
         function.get_concrete_function()  # Traces it: the archive takes traced functions.
         archive.add_endpoint(name, function)
     archive.write_out(folder, verbose=False)

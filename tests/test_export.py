@@ -155,10 +155,12 @@ def test_versions_and_config_files_lie_where_the_server_looks(models):
     assert about['nimg'] == 5000 and about['frozen'] and about['latent_size'] == 32
 
 
-def test_a_frozen_model_has_no_variables(models):
+def test_every_weight_is_saved_once_and_a_frozen_model_has_none(models, official):
     size = {version: sum(file.stat().st_size for file in (models / 'progan' / version / 'variables').glob('*data*'))
             for version in '12'}
-    assert size['1'] > 500_000 > 10_000 > size['2']
+    weights = 4 * sum(np.prod(v.shape) for network in (official.Gs, official.D) for v in network.trainable_variables)
+    assert weights <= size['1'] < weights + 100_000
+    assert size['2'] < 10_000
 
 
 def test_it_loads_where_there_is_only_tensorflow(models, tmp_path):
