@@ -14,9 +14,8 @@ BATCH_BYTES = 2 ** 20  # Of images that are written at a time; their levels stay
 def build(target, source, recipe='', num_workers=None, resume=False, shards=1, on_error=None):
     """Writes the images and labels of a Source as the data set folder `target`.
 
-    `recipe` tells what the data set is made from, for `resume`; `on_error`: 'stop' or 'skip', by default as
-    the source wants it. The other arguments are those of ordered_map and Writer. Memory does not grow with
-    the number of images.
+    `recipe` tells what the data set is made from, for `resume`; `on_error`: 'stop' or 'skip', by default as the source
+    wants it. The other arguments are those of ordered_map and Writer. Memory does not grow with the number of images.
     """
     some = max(BATCH_BYTES // (source.num_channels * source.resolution ** 2), 1)
     label_size = 0 if source.labels is None else source.labels.shape[1]

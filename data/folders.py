@@ -17,10 +17,9 @@ from data.sources import Source, one_hot
 def from_images(image_dir, *, shuffle=1, resolution=None, fit='error', channels=None, labels=None):
     """Images of a folder, its sub-folders included, or of a zip file, in the order of their names.
 
-    All must be squares of one power of two, as the first image is, unless `resolution` is given: then they
-    are resized, and `fit` (crop, pad or stretch) makes them square. `channels`: 1 or 3, by default as the
-    first image has. `labels`: 'folders' makes a class of each first-level sub-folder; a .json or .csv file
-    names one per image.
+    All must be squares of one power of two, as the first image is, unless `resolution` is given: then they are resized,
+    and `fit` (crop, pad or stretch) makes them square. `channels`: 1 or 3, by default as the first image has. `labels`:
+    'folders' makes a class of each first-level sub-folder; a .json or .csv file names one per image.
     """
     names = _image_names(image_dir)
     name, first = _first_image(image_dir, names)
@@ -117,11 +116,11 @@ def read_labels(labels, names):
             return np.array(values, np.float32).reshape(len(values), len(values[0]))
         except (ValueError, TypeError) as error:
             raise ValueError(f"the labels in '{labels}' are not lists of numbers of one length") from error
-    if all(isinstance(value, int) and value >= 0 for value in values):
+    if all(isinstance(value, int) and 0 <= value < 10000 for value in values):  # Larger ones are names, not numbers.
         return one_hot(values, max(values) + 1)
-    classes = sorted(set(map(str, values)))
-    logging.info('classes: %s', ', '.join(f'{i} = {name}' for i, name in enumerate(classes)))
-    return one_hot([classes.index(str(value)) for value in values], len(classes))
+    numbers = {name: number for number, name in enumerate(sorted(set(map(str, values))))}
+    logging.info('classes: %s', ', '.join(f'{number} = {name}' for name, number in numbers.items()))
+    return one_hot([numbers[str(value)] for value in values], len(numbers))
 
 
 def _read_label_file(path):

@@ -2,15 +2,11 @@
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FITS = ('error', 'crop', 'pad', 'stretch')
-
 
 def decode(file):
-    """Reads an image file (a path or a file object) as a Pillow image of mode L or RGB, upright by its EXIF
-    tag.
+    """Reads an image file (a path or a file object) as a Pillow image of mode L or RGB, upright by its EXIF tag.
 
-    Transparent parts become white; 16-bit gray is scaled to 8 bits. Raises a ValueError that says what is
-    wrong.
+    Transparent parts become white; 16-bit gray is scaled to 8 bits. Raises a ValueError that says what is wrong.
     """
     try:
         with Image.open(file) as image:
@@ -45,8 +41,7 @@ def _on_white(image):
 def fit_square(image, resolution, fit):
     """Makes a Pillow image a square of `resolution`, by Lanczos filtering where its size changes.
 
-    `fit` says what to do where it is not square: 'crop' to the centre, 'pad' with black, 'stretch', or
-    'error'.
+    `fit` says what to do where it is not square: 'crop' to the centre, 'pad' with black, 'stretch', or 'error'.
     """
     width, height = image.size
     if width != height and fit == 'error':

@@ -21,10 +21,9 @@ _function = None  # What a worker process computes, given once when it starts.
 def ordered_map(function, items, num_workers=None, start=0, chunk=1, on_error='stop', total=None):
     """Yields (index, function(items[index])) in order, from index `start` on.
 
-    `function` runs in `num_workers` processes (None: one per core; 0: in this one) on `chunk` items at a
-    time, and only a few chunks ahead of the consumer. It must be importable by name, as must the main module.
-    Where it raises a ValueError or OSError, a ValueError names the item; with on_error
-    'skip' a warning does, and the item is left out.
+    `function` runs in `num_workers` processes (None: one per core; 0: in this one) on `chunk` items at a time, and only
+    a few chunks ahead of the consumer. It must be importable by name, as must the main module. Where it raises a
+    ValueError or OSError, a ValueError names the item; with on_error 'skip' a warning does, and the item is left out.
     """
     if num_workers is None:
         num_workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()

@@ -1,9 +1,8 @@
-"""Batches for training: a stateless, endless stream of real images whose only state is the number of images
-shown.
+"""Batches for training: a stateless, endless stream of real images whose only state is the number of images shown.
 
-Image number p of the stream is image permutation(epoch)[p % N] with epoch = p // N, whatever the minibatch
-and however many devices and workers share it. What is random about it is a function of (seed, p), so training
-resumes with the very next image.
+Image number p of the stream is image permutation(epoch)[p % N] with epoch = p // N, whatever the minibatch and however
+many devices and workers share it. What is random about it is a function of (seed, p), so training resumes with the very
+next image.
 """
 import functools
 
@@ -13,8 +12,7 @@ import tensorflow as tf
 
 @functools.lru_cache(maxsize=4)
 def permutation(num_images, seed, epoch):
-    """Order of the images in one epoch: int64 [num_images]. RandomState, as its streams never change between
-    NumPy versions.
+    """Order of the images in one epoch: int64 [num_images]. RandomState, as its streams never change between NumPy versions.
     """
     return np.random.RandomState([seed, epoch]).permutation(num_images)
 
@@ -32,18 +30,17 @@ def image_indices(num_images, seed, positions):
 def random_words(seed, position, count):
     """Four random words for each of `count` positions from `position` on: uint64 [count, 4].
 
-    Philox is counter-based and gives four words per count (Salmon et al., 2011), so nothing before `position`
-    is generated.
+    Philox is counter-based and gives four words per count (Salmon et al., 2011), so nothing before `position` is
+    generated.
     """
     return np.random.Philox(key=seed, counter=position).random_raw(4 * count).reshape(count, 4)
 
 
 def element_positions(elements, minibatch, rounds, context):
-    """Positions in the stream, from its start, of the images in a worker's `elements`: int64 [len(elements),
-    rounds, n].
+    """Positions in the stream, from its start, of the images in a worker's `elements`: int64 [len(elements), rounds, n].
 
-    Successive elements go to successive replicas of the worker; replica r of all takes rows [r * n, (r + 1) *
-    n) of each minibatch, so the stream as a whole is the same however many replicas and workers share it.
+    Successive elements go to successive replicas of the worker; replica r of all takes rows [r * n, (r + 1) * n) of
+    each minibatch, so the stream as a whole is the same however many replicas and workers share it.
     """
     n = minibatch // context.num_replicas_in_sync
     replicas = context.num_replicas_in_sync // context.num_input_pipelines  # Of this worker.
@@ -69,10 +66,10 @@ def read_images(dataset, level, indices, flip):
 def batches(dataset, level, minibatch, rounds, position, seed, mirror, input_context=None):
     """Endless tf.data.Dataset of what one replica consumes in one training iteration of `rounds` minibatches.
 
-    An element is a dict of `images` uint8 [rounds, n, r, r, C], `labels` and `random_labels` float32 [rounds,
-    n, label_size]; random labels are those of uniformly drawn images, for G. n = minibatch / number of
-    replicas, r = resolution >> level. `position`: real images shown before; `mirror`: flips each image with
-    probability 0.5; `input_context`: as given by tf.distribute.Strategy.distribute_datasets_from_function.
+    An element is a dict of `images` uint8 [rounds, n, r, r, C], `labels` and `random_labels` float32 [rounds, n,
+    label_size]; random labels are those of uniformly drawn images, for G. n = minibatch / number of replicas, r =
+    resolution >> level. `position`: real images shown before; `mirror`: flips each image with probability 0.5;
+    `input_context`: as given by tf.distribute.Strategy.distribute_datasets_from_function.
     """
     context = input_context or tf.distribute.InputContext()
     if minibatch % context.num_replicas_in_sync:
@@ -123,8 +120,8 @@ def batches(dataset, level, minibatch, rounds, position, seed, mirror, input_con
 def process_reals(images, fade, dtype=tf.float32):
     """Maps pixels to [-1, 1] and fades toward the next lower resolution (section 3 of the method's facts).
 
-    lerp(x, up2(box_down2(x)), fade) with x = images * 2 / 255 - 1. uint8 [N, r, r, C], fade a scalar in [0,
-    1) -> [N, r, r, C].
+    lerp(x, up2(box_down2(x)), fade) with x = images * 2 / 255 - 1. uint8 [N, r, r, C], fade a scalar in [0, 1) -> [N,
+    r, r, C].
     """
     x = tf.cast(images, tf.float32) * (2 / 255) - 1
     n, r, c = tf.shape(x)[0], images.shape[1], images.shape[3]

@@ -1,8 +1,8 @@
 """The records of TFRecord files: encoding batches of images, and random access to those of a file.
 
-A record is a tf.train.Example of `shape` = [C, H, W] and `data` = uint8 [C, H, W], framed by its length and
-checksums. All records of a file have one length, so record i starts at i * length. TensorFlow is not imported
-here, which keeps the data set tool and its worker processes light.
+A record is a tf.train.Example of `shape` = [C, H, W] and `data` = uint8 [C, H, W], framed by its length and checksums.
+All records of a file have one length, so record i starts at i * length. TensorFlow is not imported here, which keeps
+the data set tool and its worker processes light.
 """
 import functools
 import hashlib
@@ -36,8 +36,7 @@ def _field(number, payload):
 
 @functools.cache
 def record_frame(shape):
-    """Bytes before and after the pixels in the record of an image of `shape` (C, H, W), without the last
-    checksum.
+    """Bytes before and after the pixels in the record of an image of `shape` (C, H, W), without the last checksum.
 
     The protocol buffer is what tf.train.Example's SerializeToString(deterministic=True) gives.
     """
@@ -92,8 +91,8 @@ def intact_records(path, shape):
 class RecordFile:
     """Random access to the images of one file that holds images of `resolution`.
 
-    Files of other programs may have records of several lengths, or another order of fields: those records are
-    found through an index of offsets and parsed one by one.
+    Files of other programs may have records of several lengths, or another order of fields: those records are found
+    through an index of offsets and parsed one by one.
     """
 
     def __init__(self, path, resolution):
@@ -159,19 +158,18 @@ class RecordFile:
 
     def _parse(self, index):
         """Image of one record of any layout, its checksum verified."""
-        from tensorflow import train  # Takes seconds to import, and only records of other programs come here.
         start = self._offsets[index]
         stop = start + self._length_at(start, index)
         payload = self._bytes[start + HEADER.size:stop - FOOTER.size].tobytes()
+        if FOOTER.pack(masked_crc(payload)) != self._bytes[stop - FOOTER.size:stop].tobytes():
+            raise ValueError(f"'{self.path}' is damaged in record {index} (its checksum differs); build the data set again")
+        from tensorflow import train  # Takes seconds to import, and only records of other programs come here.
         try:
-            if FOOTER.pack(masked_crc(payload)) != self._bytes[stop - FOOTER.size:stop].tobytes():
-                raise ValueError('checksum differs')
             feature = train.Example.FromString(payload).features.feature
             data, = feature['data'].bytes_list.value
             image = np.frombuffer(data, np.uint8).reshape(feature['shape'].int64_list.value)
         except Exception as error:  # Among them protobuf's DecodeError, which is no ValueError.
-            raise ValueError(f"'{self.path}' is damaged in record {index} ({error}); "
-                             'build the data set again') from error
+            raise ValueError(f"'{self.path}' holds no image in record {index} ({error})") from error
         if self.shape and image.shape != self.shape:
             raise ValueError(f"'{self.path}' has shape {list(image.shape)} in record {index}, "
                              f'{list(self.shape)} in the first')

@@ -1,7 +1,7 @@
 """One function per published source of images; each checks its input and describes it as a Source.
 
-The arguments of these functions are the arguments of the `create_*` commands of dataset_tool.py.
-`expected_images` is the number of images of the published files; 0 accepts any.
+The arguments of these functions are the arguments of the `create_*` commands of dataset_tool.py. `expected_images` is
+the number of images of the published files; 0 accepts any.
 """
 import contextlib
 import dataclasses
@@ -49,7 +49,7 @@ def from_arrays(images, labels=None):
 
 def one_hot(classes, num_classes):
     """Labels of class numbers: int [N] -> float32 [N, num_classes]."""
-    return np.eye(num_classes, dtype=np.float32)[classes]
+    return (np.arange(num_classes) == np.asarray(classes)[:, np.newaxis]).astype(np.float32)
 
 
 def _checked(path, images, classes, num_classes, shape, expected_images):

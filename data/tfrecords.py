@@ -1,9 +1,8 @@
 """Multi-resolution data sets: their files, and reading them with random access.
 
-A data set is a folder `name/` of uncompressed files `name-r02.tfrecords` .. `name-rLL.tfrecords`, one per
-resolution 4, 8, .., 2**LL, and optionally `name-rxx.labels`, a NumPy file of float32 [N, label_size]. Large
-ones may split each file into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n.
-`name.manifest` holds digests.
+A data set is a folder `name/` of uncompressed files `name-r02.tfrecords` .. `name-rLL.tfrecords`, one per resolution 4,
+8, .., 2**LL, and optionally `name-rxx.labels`, a NumPy file of float32 [N, label_size]. Large ones may split each file
+into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n. `name.manifest` holds digests.
 """
 import hashlib
 import os
@@ -52,8 +51,8 @@ def labels_line(path):
 class Dataset:
     """The images and labels of the data set folder `path`, opened at its own or at a lower `resolution`.
 
-    Attributes: name, resolution, num_channels, num_images, label_size, labels (float32 [N, label_size]).
-    `label_size` is 'full' for the labels as they are, 1 for their first component only, 0 for none.
+    Attributes: name, resolution, num_channels, num_images, label_size, labels (float32 [N, label_size]). `label_size`
+    is 'full' for the labels as they are, 1 for their first component only, 0 for none.
     """
 
     def __init__(self, path, resolution=None, label_size='full'):
@@ -181,7 +180,7 @@ def _read_labels(path, num_images, label_size):
     if os.path.exists(path):
         try:
             labels = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except Exception as error:  # A damaged header can raise anything.
             raise ValueError(f"'{path}' is not a NumPy file or is damaged: {error}") from error
         if labels.ndim != 2 or labels.dtype.kind not in 'fiu' or len(labels) != num_images:
             raise ValueError(f"'{path}' holds {labels.dtype} {list(labels.shape)}; expected a label for "

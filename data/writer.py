@@ -13,8 +13,7 @@ from data.tfrecords import labels_file, labels_line, level_files, manifest_file,
 
 
 def pyramid(images):
-    """Images of every level from full size to 4x4: uint8 [n, C, R, R] -> uint8 [n, C, r, r], r = R, R/2, ..,
-    4.
+    """Images of every level from full size to 4x4: uint8 [n, C, R, R] -> uint8 [n, C, r, r], r = R, R/2, .., 4.
 
     A level is the 2x2 box mean of the level above in float; only what is given out is rounded, half to even.
     """
