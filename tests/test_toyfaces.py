@@ -12,27 +12,18 @@ from data import celebahq, deltas, faces, toyfaces
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     target = tmp_path_factory.mktemp('toys') / 'toyfaces'
-    toyfaces.create(target, num_images=8, num_deltas=2)
+    toyfaces.create(target, num_images=8, num_deltas=1)
     return target
 
 
 def test_folder_opens_with_landmarks_and_deltas(folder):
     found = faces.open_faces(folder, expected_images=8)
-    assert [delta.orig_file for delta in deltas.read_deltas(folder / 'deltas', found.names)] == [
-        '000001.jpg', '000002.jpg']
+    assert [delta.orig_file for delta in deltas.read_deltas(folder / 'deltas', found.names)] == ['000001.jpg']
 
 
 def test_pictures_have_many_sizes(folder):
     sizes = {PIL.Image.open(entry.path).size for entry in os.scandir(folder / 'img_celeba')}
     assert len(sizes) == 8 and min(min(sizes)) < 100 and max(max(sizes)) > 2000
-
-
-def test_deltas_give_the_recorded_images(folder):
-    found = faces.open_faces(folder, expected_images=8)
-    delta = deltas.read_deltas(folder / 'deltas', found.names)[1]
-    jpeg = (folder / 'img_celeba' / delta.orig_file).read_bytes()
-    published, exact = deltas.publish(celebahq.align(jpeg, found.landmarks[1]), jpeg, delta)
-    assert exact and deltas.md5(published) == delta.final_md5
 
 
 @pytest.mark.parametrize('index', [0, 3, 5])
