@@ -156,7 +156,7 @@ def test_a_new_run_starts_from_given_networks(command, tmp_path, reference_run):
 
 @pytest.mark.parametrize('arguments, sentence', [
     (['--config=celebahqq'], "unknown name 'celebahqq' in --config; did you mean 'celebahq'?"),
-    (['--config=mnist'], 'create_mnist'),
+    (['--set=data.name=mnist'], 'create_mnist'),
     (['--set=train.totl_kimg=1'], "did you mean 'train.total_kimg'?"),
     (['--devices=3'], '3 devices were asked for, but TensorFlow sees 1 CPU'),
     (['--set=schedule.minibatch_base=6'], 'each device gets 6 images'),
