@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import h5py
 
+from files import replacing
 from networks.progan import Discriminator, Generator
 
 _FORMAT, _VERSION = 'progan snapshot', 1
@@ -31,21 +32,13 @@ def build_arguments(network):
 
 def save_snapshot(path, G, D, Gs, nimg=0):
     """Writes the three networks to `path`, which appears complete or not at all."""
-    partial = f'{path}.partial'
-    try:
-        with h5py.File(partial, 'w') as file:
-            file.attrs.update(format=_FORMAT, version=_VERSION, nimg=int(nimg))
-            for name, network in (('G', G), ('D', D), ('Gs', Gs)):
-                group = file.create_group(name)
-                group.attrs['arguments'] = json.dumps(build_arguments(network))
-                for variable_name, variable in network.named_variables().items():
-                    group[variable_name] = variable.numpy()
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full.
-        raise OSError(f'The snapshot {path} cannot be written ({error}); free disk space or check permissions.') from error
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    with replacing(path) as partial, h5py.File(partial, 'w') as file:
+        file.attrs.update(format=_FORMAT, version=_VERSION, nimg=int(nimg))
+        for name, network in (('G', G), ('D', D), ('Gs', Gs)):
+            group = file.create_group(name)
+            group.attrs['arguments'] = json.dumps(build_arguments(network))
+            for variable_name, variable in network.named_variables().items():
+                group[variable_name] = variable.numpy()
 
 
 def load_snapshot(path, names=('G', 'D', 'Gs'), dtype=None):

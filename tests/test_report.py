@@ -53,4 +53,4 @@ def test_a_resumed_run_drops_the_records_after_its_checkpoint_and_a_torn_last_li
     report = Reporter(tmp_path, 2000, 5000)
     tick(report, 2)
     report.close()
-    assert [json.loads(line)['tick'] for line in open(tmp_path / 'stats.jsonl')] == [0, 1, 2]
+    assert [json.loads(line)['tick'] for line in (tmp_path / 'stats.jsonl').read_text().splitlines()] == [0, 1, 2]

@@ -18,7 +18,8 @@ def test_runs_are_numbered_upward_from_zero(tmp_path):
 
 def test_a_run_is_found_by_number_name_path_or_as_the_latest(tmp_path):
     make(tmp_path, '002-a', '010-b')
-    expected = {'2': '002-a', '002': '002-a', '002-a': '002-a', str(tmp_path / '002-a'): '002-a', 'latest': '010-b', '10': '010-b'}
+    expected = {'2': '002-a', '002': '002-a', '002-a': '002-a', str(tmp_path / '002-a'): '002-a',
+                'latest': '010-b', '10': '010-b'}
     for run, name in expected.items():
         assert runs.locate(tmp_path, run) == str(tmp_path / name), run
 

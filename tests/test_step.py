@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
+from ports import free_ports
 
 from config import resolve
 from data.pipeline import batches
 from data.tfrecords import Dataset
-from ports import free_ports
 from training.devices import POLICIES
 from training.state import make_state
 from training.step import make_iteration, statistic_names

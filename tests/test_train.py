@@ -12,14 +12,15 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from ports import free_ports
 
 from networks.snapshot import load_snapshot
-from ports import free_ports
 
 SMALL = ['--config=v2-1gpu,cond', '--set=data.name=blobs', '--set=network.fmap_base=64', '--set=network.fmap_max=8',
          '--set=schedule.minibatch_dict={}', '--set=schedule.minibatch_base=8', '--set=schedule.lod_training_kimg=0.5',
          '--set=schedule.lod_transition_kimg=0.5', '--set=schedule.tick_kimg=0.25', '--set=schedule.tick_kimg_dict={}',
-         '--set=train.total_kimg=2', '--set=data.resolution=8', '--set=train.network_snapshot_ticks=4', '--set=train.deterministic=true']
+         '--set=train.total_kimg=2', '--set=data.resolution=8', '--set=train.network_snapshot_ticks=4',
+         '--set=train.deterministic=true']
 
 
 def weights(path):
@@ -63,7 +64,7 @@ def test_a_run_leaves_config_log_statistics_pictures_events_snapshots_and_its_ma
             'network-snapshot-000001.h5', 'network-final.h5', 'checkpoints', 'finished'} <= names
     with PIL.Image.open(reference_run / 'fakes000002.png') as picture:
         assert picture.size == (32 * 8, 32 * 8)
-    records = [json.loads(line) for line in open(reference_run / 'stats.jsonl')]
+    records = [json.loads(line) for line in (reference_run / 'stats.jsonl').read_text().splitlines()]
     assert [record['tick'] for record in records] == list(range(8))
     assert all(np.isfinite(value) for record in records for value in record.values())
     assert {'real_scores', 'fake_scores', 'mixed_scores', 'mixed_norms', 'epsilon_penalty', 'label_penalty_reals',
@@ -102,7 +103,7 @@ def test_a_run_killed_at_five_random_moments_ends_with_the_same_bytes(command, t
         run = tmp_path / '000-v2-1gpu-cond'
     finish(command(tmp_path, '--resume=latest'))
     assert weights(run / 'network-final.h5') == weights(reference_run / 'network-final.h5')
-    ticks = [json.loads(line)['tick'] for line in open(run / 'stats.jsonl')]
+    ticks = [json.loads(line)['tick'] for line in (run / 'stats.jsonl').read_text().splitlines()]
     assert ticks == list(range(8))  # Nothing twice, nothing lost.
 
 

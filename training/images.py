@@ -1,11 +1,11 @@
 """Picture grids: which images they show, and how images become pictures."""
 import functools
-import os
 
 import numpy as np
 import PIL.Image
 import tensorflow as tf
 
+from files import replacing
 from networks.layers import upscale
 from networks.progan import split_lod
 
@@ -61,13 +61,8 @@ def save_png(picture, path):
 def save_picture(picture, path, format):
     """Writes uint8 [H, W, 1 or 3] as 'png', 'jpg' or 'webp', which appears complete or not at all."""
     options = {'png': {}, 'jpg': {'quality': 95, 'subsampling': 0}, 'webp': {'quality': 95}}[format]
-    partial = f'{path}.partial'
-    try:
+    with replacing(path) as partial:
         pil_image(picture).save(partial, 'jpeg' if format == 'jpg' else format, **options)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 class Grid:

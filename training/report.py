@@ -10,6 +10,8 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
+from files import replacing
+
 
 class Reporter:
     """Writes a run's log, statistics and pictures into its folder; on a terminal it keeps a progress bar below them."""
@@ -129,10 +131,8 @@ def _drop_later_records(path, nimg):
                     kept.append(line)
             except ValueError:  # Cut off when the run was killed.
                 break
-    partial = f'{path}.partial'
-    with open(partial, 'w') as file:
+    with replacing(path) as partial, open(partial, 'w') as file:
         file.writelines(kept)
-    os.replace(partial, path)
 
 
 class Averages:

@@ -6,6 +6,8 @@ TensorBoard's event files, `checkpoints/`, and `finished` once training is done.
 import os
 import re
 
+from files import replacing
+
 _RUN = re.compile(r'(\d{3,})-.*')
 _SNAPSHOT = re.compile(r'network-(?:snapshot-(\d{6})|final)\.h5')
 
@@ -24,10 +26,8 @@ def create(results_dir, description):
 
 def save_config(run_dir, text):
     """Writes config.json."""
-    path = os.path.join(run_dir, 'config.json')
-    with open(f'{path}.partial', 'w') as file:
+    with replacing(os.path.join(run_dir, 'config.json')) as partial, open(partial, 'w') as file:
         file.write(text)
-    os.replace(f'{path}.partial', path)
 
 
 def has_checkpoint(run_dir):

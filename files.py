@@ -1,0 +1,21 @@
+"""Files that appear complete or not at all."""
+import contextlib
+import os
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yields the name of a new file beside `path`, with its ending, which takes the place of `path` when all went well.
+
+    After an error the new file is gone and the old one as it was; OSError says what could not be written.
+    """
+    root, extension = os.path.splitext(path)
+    partial = f'{root}.partial{extension}'
+    try:
+        yield partial
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full.
+        raise OSError(f'{path} cannot be written ({error}); free disk space or check permissions.') from error
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
