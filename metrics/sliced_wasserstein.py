@@ -190,14 +190,14 @@ def distance(a, b, random, threads=None):
         p.sort(axis=1)
         q.sort(axis=1)
         p -= q
-        means = np.abs(p, out=p).mean(axis=1, dtype=np.float64)
+        means = np.abs(p, out=p).mean(axis=1)  # Along a contiguous axis NumPy sums in pairs: float32 is enough.
         buffers.put(pair)
         return means
 
     # One thread per task from product to sum: those of BLAS would wait for one another after every block.
     with threadpool_limits(1, 'blas'), ThreadPoolExecutor(threads) as pool:
         means = list(pool.map(differences, range(0, directions.shape[1], at_once)))
-    return float(np.mean(np.concatenate(means)))
+    return float(np.mean(np.concatenate(means), dtype=np.float64))
 
 
 class SlicedWasserstein:
