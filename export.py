@@ -12,12 +12,11 @@ from absl import flags
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
 flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
-flags.DEFINE_string('out', None, 'Folder of the model; each export becomes its next version: OUT/1, OUT/2, ...')
+flags.DEFINE_string('out', None, 'Folder of the model; each SavedModel becomes its next version: OUT/1, OUT/2, ...')
 flags.DEFINE_list('formats', ['saved_model'], 'Any of saved_model, keras, tflite, onnx.')
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
 flags.DEFINE_enum('dtype', 'float32', ['float32', 'float16', 'bfloat16'], 'Activations; weights stay float32.')
-flags.DEFINE_bool('freeze', False, 'Weights as constants of the graph, not as variables.')
-
+flags.DEFINE_bool('freeze', False, 'Weights as constants of the SavedModel, not as variables.')
 
 
 def main(argv):
@@ -29,6 +28,8 @@ def main(argv):
     if unknown or not FLAGS.formats:
         raise ValueError(f'{unknown[0] if unknown else "Nothing"!r} cannot be exported; --formats takes '
                          f'{", ".join(writers)}.')
+    if FLAGS.dtype != 'float32' and {'tflite', 'onnx'} & set(FLAGS.formats):
+        raise ValueError(f'--dtype={FLAGS.dtype} is for saved_model and keras; export tflite and onnx in float32.')
 
     from networks import serving
     from networks.images import check_lod, stored_lod
@@ -37,36 +38,40 @@ def main(argv):
     snapshot = load_network(source, names=('Gs', 'D'))
     Gs, D = (serving.with_dtype(network, FLAGS.dtype) for network in (snapshot.Gs, snapshot.D))
     lod = stored_lod(Gs) if FLAGS.lod is None else check_lod(Gs, FLAGS.lod)
-    with next_version(FLAGS.out) as (folder, version):
+    with staged(FLAGS.out) as (folder, version):
         for name in dict.fromkeys(FLAGS.formats):
-            writers[name](folder, Gs, D, lod)
-        os.makedirs(os.path.join(folder, 'assets.extra'), exist_ok=True)
-        with open(os.path.join(folder, 'assets.extra', 'network.json'), 'w') as file:
-            json.dump({'source': os.path.basename(source), 'nimg': snapshot.nimg, 'lod': lod, 'dtype': FLAGS.dtype,
-                       'frozen': FLAGS.freeze, 'resolution': Gs.resolution, 'num_channels': Gs.num_channels,
-                       'latent_size': Gs.latent_size, 'label_size': Gs.label_size}, file, indent=2)
-    print(f'{os.path.join(FLAGS.out, str(version))}: {Gs.resolution}x{Gs.resolution} at lod {lod:g}, '
-          f'{", ".join(FLAGS.formats)}')
+            writers[name](os.path.join(folder, version) if name == 'saved_model' else folder, Gs, D, lod)
+        if 'saved_model' in FLAGS.formats:
+            with open(os.path.join(folder, version, 'assets.extra', 'network.json'), 'w') as file:
+                json.dump({'source': os.path.basename(source), 'nimg': snapshot.nimg, 'lod': lod,
+                           'dtype': FLAGS.dtype, 'frozen': FLAGS.freeze, 'resolution': Gs.resolution,
+                           'num_channels': Gs.num_channels, 'latent_size': Gs.latent_size,
+                           'label_size': Gs.label_size}, file, indent=2)
+        written = sorted(os.listdir(folder))
+    print(f'{FLAGS.out}: {Gs.resolution}x{Gs.resolution} at lod {lod:g}: {", ".join(written)}')
 
 
 @contextlib.contextmanager
-def next_version(base):
-    """A new folder that becomes base/<highest version + 1> if all goes well. -> (folder, version)"""
+def staged(base):
+    """A folder whose content moves to `base` if all goes well. -> (folder, next version of the model as a string)
+
+    TensorFlow Serving watches `base` for folders that are numbers, each a SavedModel, and minds nothing else there.
+    """
     os.makedirs(base, exist_ok=True)
-    version = max([int(name) for name in os.listdir(base) if name.isdecimal()], default=0) + 1
-    # TensorFlow Serving watches `base` for folders that are numbers; this one is none yet.
+    version = str(max([int(name) for name in os.listdir(base) if name.isdecimal()], default=0) + 1)
     folder = os.path.join(base, f'{version}.partial')
     shutil.rmtree(folder, ignore_errors=True)
     os.mkdir(folder)
     try:
         yield folder, version
-        os.rename(folder, os.path.join(base, str(version)))
+        for name in os.listdir(folder):
+            os.replace(os.path.join(folder, name), os.path.join(base, name))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def export_saved_model(folder, Gs, D, lod):
-    """The SavedModel with all signatures, checked, and the server's config files beside its versions."""
+    """The SavedModel with all signatures in `folder`, and the server's config files beside it."""
     import tensorflow as tf
 
     from networks import serving

@@ -153,6 +153,8 @@ def select(Gs):
     chosen = [name for name in ('latents', 'random_state') if FLAGS[name].value is not None]
     if len(chosen) == 2 or (chosen and FLAGS['seeds'].present):
         raise ValueError('Give one of --seeds, --random_state with --rows, and --latents.')
+    if FLAGS.rows and FLAGS.random_state is None:
+        raise ValueError('--rows picks from the latents of --random_state; give that too, or use --seeds.')
     if FLAGS.latents:
         latents = sources.load_array(FLAGS.latents, 'latents')
         numbers = range(len(latents) if latents.ndim else 0)

@@ -150,6 +150,8 @@ def test_warmup_file_holds_a_real_request_per_allowed_size(models, served):
 
 def test_versions_and_config_files_lie_where_the_server_looks(models):
     assert sorted(os.listdir(models / 'progan')) == ['1', '2', 'batching.config', 'monitoring.config']
+    others = {f'generator.{ending}' for ending in ('keras', 'onnx', 'tflite')}
+    assert set(os.listdir(models / 'cond')) == {'1', 'batching.config', 'monitoring.config'} | others
     assert (models / 'progan' / 'batching.config').read_text().count('allowed_batch_sizes') == 4
     about = json.loads((models / 'progan' / '2' / 'assets.extra' / 'network.json').read_text())
     assert about['nimg'] == 5000 and about['frozen'] and about['latent_size'] == 32
