@@ -148,7 +148,7 @@ class _Features:
         if not self._path or not self._new or self.known:
             return
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        partial = f'{self._path}.{os.getpid()}.partial'
+        partial = f'{self._path}.{os.getpid()}.partial'  # Another evaluation may be writing the same.
         try:
             with open(partial, 'wb') as file:
                 np.save(file, np.concatenate(self._new))

@@ -1,9 +1,8 @@
 """Fréchet Inception Distance (Heusel et al., 2017): Gaussians fitted to Inception's features, compared."""
-import os
-
 import numpy as np
 from scipy.linalg.lapack import dpstrf
 
+from files import replacing
 from metrics.collected import Collected
 
 _ROWS = 4096  # Features made float64 at once.
@@ -45,14 +44,8 @@ def _factor(sigma):
 
 def save_statistics(path, mu, sigma):
     """Writes the .npz (mu, sigma) that other FID tools read."""
-    partial = f'{path}.partial'
-    try:
-        with open(partial, 'wb') as file:
-            np.savez(file, mu=mu, sigma=sigma)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    with replacing(path) as partial, open(partial, 'wb') as file:
+        np.savez(file, mu=mu, sigma=sigma)
 
 
 def load_statistics(path):

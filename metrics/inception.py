@@ -50,7 +50,8 @@ def obtain(cache, url=URL):
         except (ValueError, OSError) as error:
             reason = getattr(error, 'reason', error)
             raise OSError(f'cannot download the Inception graph from {url} ({reason}); '
-                          f'give a copy of {os.path.basename(url)} with --inception=FILE') from error
+                          f'give a copy of {os.path.basename(url)} with --inception=FILE, '
+                          'or for training with --set=train.inception=FILE') from error
         finally:
             if os.path.exists(partial):
                 os.remove(partial)

@@ -3,6 +3,7 @@ import json
 import os
 from collections import Counter
 
+from files import replacing
 from training.report import format_time
 
 
@@ -65,9 +66,8 @@ def table(records, rows, specs):
 
 def save_table(path, records, rows, specs):
     """Writes the table, which appears complete or not at all."""
-    with open(f'{path}.partial', 'w') as file:
+    with replacing(path) as partial, open(partial, 'w') as file:
         file.write(table(records, rows, specs))
-    os.replace(f'{path}.partial', path)
 
 
 def save_plot(path, records, rows, specs):
@@ -90,6 +90,6 @@ def save_plot(path, records, rows, specs):
         axis.grid(alpha=0.3)
     axes[-1, 0].set_xlabel('kimg')
     figure.tight_layout()
-    figure.savefig(f'{path}.partial', format='png', dpi=100)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100)
     pyplot.close(figure)
-    os.replace(f'{path}.partial', path)
