@@ -44,24 +44,30 @@ def draw_pictures(folder, resolution, count):
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(os.path.join(folder, f'{i:06d}.png'))
 
 
+def clocks():
+    """Seconds by the clock, and of processor time of this process and of its workers that have ended."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return np.array([time.perf_counter(), sum(each.ru_utime + each.ru_stime for each in usage)])
+
+
 def measure_build(target, folder, times, num_workers):
-    """Seconds for the pictures of a folder, `times` over, the start of the workers included."""
-    start = time.perf_counter()
+    """Times of building from the pictures of a folder, `times` over, the start of the workers included."""
+    start = clocks()
     source = from_images(folder)
     build(target, dataclasses.replace(source, items=source.items * times), num_workers=num_workers)
-    return time.perf_counter() - start
+    return clocks() - start
 
 
 def measure_read(path, level, minibatch, rounds):
-    """Seconds for NUM_BATCHES minibatches; the images are looked at, as a device's copy would."""
+    """Times of reading NUM_BATCHES minibatches; the images are looked at, as a device's copy would."""
     from data.pipeline import batches
     from data.tfrecords import Dataset
     elements = iter(batches(Dataset(path), level, minibatch, rounds, position=0, seed=0, mirror=True))
     next(elements)
-    start = time.perf_counter()
+    start = clocks()
     for _ in range(NUM_BATCHES // rounds):
         np.asarray(next(elements)['images']).sum()
-    return time.perf_counter() - start
+    return clocks() - start
 
 
 MEASUREMENTS = {'build': measure_build, 'read': measure_read}
@@ -77,10 +83,9 @@ def measure(name, *arguments):
 def main(argv):
     if flags.FLAGS.measure:
         name, *arguments = json.loads(flags.FLAGS.measure)
-        seconds = MEASUREMENTS[name](*arguments)
-        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        processor = sum(each.ru_utime + each.ru_stime for each in usage)
-        print(json.dumps([seconds, processor, *(each.ru_maxrss / 1024 for each in usage)]))
+        times = MEASUREMENTS[name](*arguments)
+        peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        print(json.dumps([*times, *peaks]))
         return
     results = []
 

@@ -25,7 +25,7 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
     with Writer(target, source.resolution, source.num_channels, label_size, shards, resume, recipe) as writer:
         before = writer.num_images
         loaded = ordered_map(source.load, source.items, num_workers if source.heavy else 0, writer.position,
-                             chunk=max(some // 16, 1), on_error=on_error or source.on_error, total=wanted)
+                             chunk=max(some // 4, 1), on_error=on_error or source.on_error, total=wanted)
         with contextlib.closing(loaded):
             while batch := list(itertools.islice(loaded, min(some, wanted - writer.num_images))):
                 indices, images = map(list, zip(*batch, strict=True))

@@ -31,8 +31,10 @@ def extract(tfrecord_dir, output_dir, *, num_workers=None):
     dataset = Dataset(tfrecord_dir)
     if os.path.exists(output_dir):
         raise FileExistsError(f"'{output_dir}' exists already; give another name or delete it first")
-    partial = f'{os.path.abspath(output_dir)}.partial'
-    shutil.rmtree(partial, ignore_errors=True)
+    folder, name = os.path.split(os.path.abspath(output_dir))
+    partial = os.path.join(folder, f'.{name}.extracting')
+    if os.path.exists(partial):
+        raise FileExistsError(f"'{partial}' is left from another extraction; delete it first")
     os.makedirs(partial)
     try:
         save = functools.partial(_save_png, tfrecord_dir, partial)
