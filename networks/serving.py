@@ -12,11 +12,9 @@ from networks.snapshot import build_arguments, copy_variables
 
 WARMUP_SIZES = (1, 2, 4, 8)  # Also the allowed batch sizes: every size that the server runs has been run before.
 
-BATCHING_CONFIG = f'''max_batch_size {{ value: {max(WARMUP_SIZES)} }}
-batch_timeout_micros {{ value: 2000 }}
-max_enqueued_batches {{ value: 100 }}
-{chr(10).join(f"allowed_batch_sizes: {size}" for size in WARMUP_SIZES)}
-'''
+BATCHING_CONFIG = '\n'.join([
+    f'max_batch_size {{ value: {max(WARMUP_SIZES)} }}', 'batch_timeout_micros { value: 2000 }',
+    'max_enqueued_batches { value: 100 }', *(f'allowed_batch_sizes: {size}' for size in WARMUP_SIZES), ''])
 MONITORING_CONFIG = '''prometheus_config {
   enable: true
   path: "/monitoring/prometheus/metrics"

@@ -109,12 +109,20 @@ def test_labels_and_the_stored_lod_are_served(served_conditional, conditional):
     assert _same(images, _pictures(Gs, [1, 2], classes=[2, 0], lod=0.5))
 
 
-def test_discriminate_gives_the_scores_of_full_groups(served, official):
+@pytest.mark.parametrize('version', ['1', '2'])
+def test_discriminate_gives_the_scores_of_full_groups(models, official, version):
     images = np.random.RandomState(0).randint(256, size=[16, 32, 32, 3]).astype(np.uint8)
     scores, _ = official.D.discriminate(images.astype(np.float32) / 127.5 - 1)
-    result = served.run('discriminate', {'images': images})
+    result = Model(str(models / 'progan' / version)).run('discriminate', {'images': images})
     np.testing.assert_allclose(result['score'], scores, rtol=1e-4, atol=1e-5)
     assert result['label_logits'].shape == (16, 0)
+
+
+def test_freezing_keeps_latents_and_labels_apart(conditional):
+    snapshot = load_official(conditional)
+    frozen = signatures(snapshot.Gs, snapshot.D, 0.5, freeze=True)['generate_seeded']
+    images = frozen(tf.constant([1, 2], tf.int64), tf.eye(3)[:2])['images'].numpy()
+    assert _same(images, _pictures(snapshot.Gs, [1, 2], classes=[0, 1]))
 
 
 @pytest.mark.parametrize('n', [1, 3, 4, 6])
