@@ -55,13 +55,14 @@ def one_hot(classes, num_classes):
 def _checked(path, images, classes, num_classes, shape, expected_images):
     """Images uint8 [N, *shape] and one-hot labels, or an error that says what is wrong with the contents of `path`."""
     images, classes = np.asarray(images), np.asarray(classes).reshape(-1)
-    if images.dtype != np.uint8 or images.size != len(classes) * np.prod(shape) or not len(classes):
-        raise ValueError(f"'{path}' holds {images.dtype} {list(images.shape)} and {len(classes)} labels; "
-                         f'expected uint8 images of {list(shape)}, each with its label')
+    if (images.dtype != np.uint8 or images.size != len(classes) * np.prod(shape) or not len(classes)
+            or classes.dtype.kind not in 'iu'):
+        raise ValueError(f"'{path}' holds {images.dtype} {list(images.shape)} and {len(classes)} labels of "
+                         f'{classes.dtype}; expected uint8 images of {list(shape)}, each with the number of its class')
     if expected_images and len(images) != expected_images:
         raise ValueError(f"'{path}' holds {len(images)} images; expected {expected_images} "
                          '(--expected_images=0 takes any number)')
-    if classes.dtype.kind not in 'iu' or classes.min() < 0 or classes.max() >= num_classes:
+    if classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(f"'{path}' holds labels from {classes.min()} to {classes.max()}; "
                          f'expected 0 to {num_classes - 1}')
     return images.reshape(-1, *shape), one_hot(classes, num_classes)

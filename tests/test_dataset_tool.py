@@ -1,5 +1,11 @@
 """The commands as a user runs them; what they do in detail is tested beside the modules that do it."""
 import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from data.tfrecords import Dataset
+
+ROOT = pathlib.Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -72,6 +80,24 @@ def test_a_bad_image_is_named_and_nothing_is_left(tool, tmp_path):
     sentence = tool('create_from_images', tmp_path / 'set', tmp_path / 'pictures', fails=True)
     assert sentence == "'1.png' is not an image, or of a kind that Pillow does not know"
     assert os.listdir(tmp_path) == ['pictures']
+
+
+def test_ctrl_c_says_how_to_go_on_and_resume_does(tool, tmp_path):
+    (tmp_path / 'pictures').mkdir()
+    for i, image in enumerate(np.random.RandomState(0).randint(256, size=[200, 16, 16, 3]).astype(np.uint8)):
+        Image.fromarray(image).save(tmp_path / 'pictures' / f'{i:03d}.png')
+    arguments = ['create_from_images', tmp_path / 'set', tmp_path / 'pictures', '--resolution=512', '--num_workers=2']
+    process = subprocess.Popen([sys.executable, ROOT / 'dataset_tool.py', *arguments], stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    rows = tmp_path / '.set.partial' / 'rows'
+    while process.poll() is None and not (rows.exists() and rows.stat().st_size):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # As the terminal does: the workers get it too.
+    assert process.communicate(timeout=20)[1] == ('dataset_tool.py: interrupted; a create command goes on where it was '
+                                                  'with --resume\n')
+    assert sorted(os.listdir(tmp_path)) == ['.set.partial', 'pictures']
+    assert re.search('200 images of 512x512, .* of them built now', tool(*arguments, '--resume'))
+    assert sorted(os.listdir(tmp_path)) == ['pictures', 'set']
 
 
 @pytest.mark.parametrize('arguments, message', [

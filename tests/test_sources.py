@@ -113,6 +113,7 @@ def test_cifar100_has_the_fine_labels(tmp_path, random):
     ({'data': np.zeros([4, 3072], np.uint8)}, 'does not hold a dict with the keys data, fine_labels'),
     ({'data': np.zeros([4, 3071], np.uint8), 'fine_labels': [1] * 4}, r'holds uint8 \[4, 3071\] and 4 labels'),
     ({'data': np.zeros([4, 3072], np.float32), 'fine_labels': [1] * 4}, 'holds float32'),
+    ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': ['a'] * 4}, '4 labels of <U1; expected'),
     ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': [1] * 3}, r'\[4, 3072\] and 3 labels'),
     ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': [1, 1, 1, 100]}, 'labels from 1 to 100; expected 0 to 99'),
 ])
