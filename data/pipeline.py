@@ -12,9 +12,8 @@ import tensorflow as tf
 
 @functools.lru_cache(maxsize=4)
 def permutation(num_images, seed, epoch):
-    """Order of the images in one epoch: int64 [num_images]. RandomState, as its streams never change between NumPy versions.
-    """
-    return np.random.RandomState([seed, epoch]).permutation(num_images)
+    """Order of the images in one epoch: int64 [num_images]."""
+    return np.random.RandomState([seed, epoch]).permutation(num_images)  # Whose streams are the same in every NumPy.
 
 
 def image_indices(num_images, seed, positions):
@@ -66,9 +65,9 @@ def read_images(dataset, level, indices, flip):
 def batches(dataset, level, minibatch, rounds, position, seed, mirror, input_context=None):
     """Endless tf.data.Dataset of what one replica consumes in one training iteration of `rounds` minibatches.
 
-    An element is a dict of `images` uint8 [rounds, n, r, r, C], `labels` and `random_labels` float32 [rounds, n,
-    label_size]; random labels are those of uniformly drawn images, for G. n = minibatch / number of replicas, r =
-    resolution >> level. `position`: real images shown before; `mirror`: flips each image with probability 0.5;
+    An element is a dict of `images` uint8 [rounds, n, r, r, C], `labels` and `random_labels` float32
+    [rounds, n, label_size]; random labels are those of uniformly drawn images, for G. n = minibatch / number of replicas,
+    r = resolution >> level. `position`: real images shown before; `mirror`: flips each image with probability 0.5;
     `input_context`: as given by tf.distribute.Strategy.distribute_datasets_from_function.
     """
     context = input_context or tf.distribute.InputContext()
@@ -120,8 +119,8 @@ def batches(dataset, level, minibatch, rounds, position, seed, mirror, input_con
 def process_reals(images, fade, dtype=tf.float32):
     """Maps pixels to [-1, 1] and fades toward the next lower resolution (section 3 of the method's facts).
 
-    lerp(x, up2(box_down2(x)), fade) with x = images * 2 / 255 - 1. uint8 [N, r, r, C], fade a scalar in [0, 1) -> [N,
-    r, r, C].
+    lerp(x, up2(box_down2(x)), fade) with x = images * 2 / 255 - 1.
+    uint8 [N, r, r, C], fade a scalar in [0, 1) -> [N, r, r, C].
     """
     x = tf.cast(images, tf.float32) * (2 / 255) - 1
     n, r, c = tf.shape(x)[0], images.shape[1], images.shape[3]
