@@ -117,7 +117,7 @@ def batches(dataset, level, minibatch, rounds, position, seed, mirror, input_con
 
 
 def process_reals(images, fade, dtype=tf.float32):
-    """Maps pixels to [-1, 1] and fades toward the next lower resolution (section 3 of the method's facts).
+    """Maps pixels to [-1, 1] and fades toward the next lower resolution (paper, section 2).
 
     lerp(x, up2(box_down2(x)), fade) with x = images * 2 / 255 - 1.
     uint8 [N, r, r, C], fade a scalar in [0, 1) -> [N, r, r, C].
