@@ -13,9 +13,9 @@ flags.DEFINE_integer('num_images', 1000, 'Pictures to grade, the same number of 
 def main(argv):
     import config as configs
     from data.tfrecords import open_dataset
+    from networks.images import to_uint8
     from networks.snapshot import load_snapshot
     from training import runs
-    from training.images import to_uint8
 
     run_dir = runs.locate(FLAGS.results_dir, FLAGS.run)
     data = configs.load(f'{run_dir}/config.json').data
@@ -26,7 +26,7 @@ def main(argv):
     classes = np.repeat(np.arange(Gs.label_size), FLAGS.num_images // Gs.label_size)
     labels = np.eye(Gs.label_size, dtype=np.float32)[classes]
     latents = np.random.RandomState(0).randn(len(classes), Gs.latent_size).astype(np.float32)
-    fakes = to_uint8(Gs.generate(latents, labels, lod=float(Gs.lod.numpy())))
+    fakes = to_uint8(Gs.generate(latents, labels, lod=float(Gs.lod.numpy()))).numpy()
 
     held_out, recognised = recognise(reals.reshape(len(reals), -1), real_classes, fakes.reshape(len(fakes), -1))
     hits = np.array([np.mean(recognised[classes == c] == c) for c in range(Gs.label_size)])

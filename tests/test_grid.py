@@ -4,8 +4,9 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from data.tfrecords import Dataset
+from networks.images import to_uint8
 from networks.progan import Generator
-from training.images import Grid, grid_reals, grid_size, save_png, tile, to_uint8
+from training.images import Grid, grid_reals, grid_size, save_png, tile
 
 
 @pytest.mark.parametrize('name, resolution, size', [

@@ -6,6 +6,7 @@ import PIL.Image
 import tensorflow as tf
 
 from files import replacing
+from networks.images import to_uint8
 from networks.layers import upscale
 from networks.progan import split_lod
 
@@ -32,11 +33,6 @@ def grid_reals(dataset, size, layout, random_state):
         indices = np.concatenate([
             random_state.choice(np.flatnonzero(classes == present[row % len(present)]), columns) for row in range(rows)])
     return dataset.read(0, indices), dataset.labels[indices]
-
-
-def to_uint8(images):
-    """Network output, about [-1, 1] -> uint8: rint(x * 127.5 + 127.5), clipped."""
-    return np.clip(np.rint(np.asarray(images, np.float32) * 127.5 + 127.5), 0, 255).astype(np.uint8)
 
 
 def tile(images, size):
@@ -81,4 +77,4 @@ class Grid:
         generate = tf.function(functools.partial(Gs, level=level))
         parts = [generate(self.latents[i:i + minibatch], self.labels[i:i + minibatch], fade=tf.constant(fade))
                  for i in range(0, len(self.latents), minibatch)]
-        return tile(to_uint8(upscale(tf.concat(parts, 0), 2 ** level)), self.size)
+        return tile(to_uint8(upscale(tf.concat(parts, 0), 2 ** level)).numpy(), self.size)
