@@ -35,17 +35,31 @@ def _shape(x):
     return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
 
 
+@tf.custom_gradient
+def _leaky_relu(x):
+    """Leaky ReLU of slope 0.2, whose gradient keeps its output instead of its input: both have the same sign.
+
+    So the output can take the place of the input, and no activation is held twice.
+    """
+    y = tf.nn.leaky_relu(x, alpha=0.2)
+    return y, lambda gradient: tf.raw_ops.LeakyReluGrad(gradients=gradient, features=y, alpha=0.2)
+
+
+_ACTIVATIONS = {'leaky_relu': _leaky_relu, 'relu': tf.nn.relu, None: tf.identity}
+
+
 class _WScale(keras.layers.Layer):
     """A linear layer with equalized learning rate: weight ~ N(0, 1), times gain / sqrt(fan_in) at run time.
 
-    With `use_wscale=False` the same constant is the stddev of the initial weight instead (paper, section 4.1).
+    With `use_wscale=False` the same constant is the stddev of the initial weight instead (paper, section 4.1). `activation`
+    is 'leaky_relu' (slope 0.2), 'relu' or None.
     """
 
     def __init__(self, gain=SQRT2, use_wscale=True, activation=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.gain = gain
         self.use_wscale = use_wscale
-        self.activation = keras.activations.get(activation)
+        self.activation = activation
         self.seed = seed
 
     def _add_weights(self, shape, fan_in, channels):
@@ -62,11 +76,11 @@ class _WScale(keras.layers.Layer):
 
     def _bias_and_activation(self, x):
         x = tf.nn.bias_add(x, tf.cast(self.bias.value, x.dtype))
-        return self.activation(x)
+        return _ACTIVATIONS[self.activation](x)
 
     def get_config(self):
         return {**super().get_config(), 'gain': self.gain, 'use_wscale': self.use_wscale,
-                'activation': keras.activations.serialize(self.activation), 'seed': self.seed}
+                'activation': self.activation, 'seed': self.seed}
 
 
 @keras.saving.register_keras_serializable('progan')

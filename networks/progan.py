@@ -116,7 +116,7 @@ class Generator(_Network):
         identity = keras.layers.Identity(dtype=self.dtype_policy, name='identity')
         self.latent_norm = norm if self.normalize_latents else identity
         self.norm = norm if self.use_pixelnorm else identity
-        act = {'activation': 'leaky_relu' if self.use_leakyrelu else 'relu'}  # Keras's slope is 0.2 as well.
+        act = {'activation': 'leaky_relu' if self.use_leakyrelu else 'relu'}
         blocks, to_rgb = [], []
 
         for s in range(2, self.resolution_log2 + 1):

@@ -71,6 +71,7 @@ def make_iteration(strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_k
         compute_d, compute_g = (tf.function(f, jit_compile=True, autograph=False) for f in (compute_d, compute_g))
     pairs_at = {level: averaged_pairs(state.G, state.Gs, level) for level in range(state.G.max_level + 1)}
 
+    @tf.autograph.experimental.do_not_convert  # Nothing in it needs converting, which took half of the time to trace.
     def replica_round(batch, index, nimg, fade, G_learning_rate, D_learning_rate, level):
         n = batch['images'].shape[1]
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
