@@ -9,8 +9,8 @@ def replacing(path):
 
     After an error the new file is gone and the old one as it was; OSError says what could not be written.
     """
-    root, extension = os.path.splitext(path)
-    partial = f'{root}.partial{extension}'
+    folder, name = os.path.split(path)
+    partial = os.path.join(folder, f'.{os.getpid()}.{name}')  # Hidden, and of this process alone.
     try:
         yield partial
         os.replace(partial, path)

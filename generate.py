@@ -10,6 +10,8 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
+from files import replacing
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
 flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
@@ -267,14 +269,8 @@ def save_all(pictures, paths, kind):
 def save_npz(path, images):
     """Writes the images as `images` of an .npz file, which appears complete or not at all."""
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    partial = f'{path}.partial'
-    try:
-        with open(partial, 'wb') as file:
-            np.savez_compressed(file, images=images)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    with replacing(path) as partial, open(partial, 'wb') as file:
+        np.savez_compressed(file, images=images)
 
 
 if __name__ == '__main__':

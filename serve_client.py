@@ -14,6 +14,7 @@ import urllib.request
 import numpy as np
 from absl import flags
 
+from files import replacing
 from networks import latents as sources
 
 FLAGS = flags.FLAGS
@@ -109,10 +110,8 @@ def main(argv):
         rows = np.s_[start:start + FLAGS.minibatch]
         pictures = service.predict('generate_png', {name: value[rows] for name, value in inputs.items()})
         for seed, picture in zip(seeds[rows], pictures, strict=True):
-            path = os.path.join(FLAGS.out, f'seed{seed:04d}.png')
-            with open(f'{path}.partial', 'wb') as file:
+            with replacing(os.path.join(FLAGS.out, f'seed{seed:04d}.png')) as partial, open(partial, 'wb') as file:
                 file.write(picture)
-            os.replace(f'{path}.partial', path)
     print(f'{FLAGS.out}: {len(seeds)} pictures')
 
 

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from data.parallel import ordered_map
 from data.tfrecords import Dataset
+from files import replacing
 
 BATCH_BYTES = 2 ** 22  # Of images that are read at a time.
 LABEL_HEIGHT = 12  # Of the text above each image of a contact sheet, in pixels.
@@ -128,8 +129,8 @@ def display(tfrecord_dir, *, output=None, start=0, show=False):
         texts = [str(label.argmax())] if are_classes else [f'{number:.3g}' for number in label]
         draw.text((x + 1, y), ' '.join([f'{index}:', *texts]), 'white')
     output = output or f'{dataset.name}.png'
-    sheet.save(f'{output}.partial', 'PNG')
-    os.replace(f'{output}.partial', output)
+    with replacing(output) as partial:
+        sheet.save(partial, 'PNG')
     print(f"wrote '{output}': images {indices[0]} to {indices[-1]}")
     if show:
         sheet.show()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from files import replacing
 from metrics.frechet_inception_distance import FID
 from metrics.inception_score import InceptionScore
 from metrics.kernel_inception_distance import KID
@@ -148,11 +149,5 @@ class _Features:
         if not self._path or not self._new or self.known:
             return
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        partial = f'{self._path}.{os.getpid()}.partial'  # Another evaluation may be writing the same.
-        try:
-            with open(partial, 'wb') as file:
-                np.save(file, np.concatenate(self._new))
-            os.replace(partial, self._path)
-        finally:
-            if os.path.exists(partial):
-                os.remove(partial)
+        with replacing(self._path) as partial, open(partial, 'wb') as file:
+            np.save(file, np.concatenate(self._new))

@@ -176,7 +176,7 @@ def test_bad_input_is_one_sentence_and_exit_status_1(command, tmp_path, argument
 def test_a_snapshot_of_another_architecture_is_refused(command, tmp_path, reference_run):
     output = finish(command(tmp_path, *SMALL, '--set=network.fmap_max=4',
                             f'--init_from={reference_run / "network-final.h5"}'), status=1)
-    assert 'the architectures differ' in output and not list(tmp_path.iterdir())
+    assert 'holds networks of fmap_max 8, but this run builds them with 4' in output and not list(tmp_path.iterdir())
 
 
 def test_a_finished_run_is_resumed_only_with_a_higher_total(command, tmp_path, reference_run):
@@ -196,4 +196,4 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_the_last_checkpoint(data_di
     run, = tmp_path.iterdir()
     assert result.returncode == 1 and 'Traceback' not in result.stderr, result.stderr
     assert 'train.py: ' in result.stderr and 'cannot be written' in result.stderr
-    assert not list(run.glob('*.h5')) and not list(run.glob('*.partial'))
+    assert not list(run.glob('*.h5')) and not list(run.glob('.*'))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from networks.progan import Discriminator, Generator
-from networks.snapshot import assign, copy_variables
+from networks.snapshot import assign, build_arguments, copy_variables
 from training.optimizer import Adam
 
 
@@ -38,13 +38,14 @@ def make_state(dataset, network, optimizer, precision, dtype, seed):
 
 
 def start_from(state, snapshot, source):
-    """Takes over the networks of a snapshot; ValueError where their architecture is not the run's."""
+    """Takes over the networks of a snapshot; ValueError where they are built in another way than the run's."""
     for name in ('G', 'D', 'Gs'):
         network, given = getattr(state, name), getattr(snapshot, name)
-        for key in ('resolution', 'num_channels', 'label_size'):
-            if getattr(network, key) != getattr(given, key):
-                raise ValueError(f'{source} holds networks of {key} {getattr(given, key)}, but this run needs '
-                                 f'{getattr(network, key)}; use a data set and labels that match.')
+        ours, theirs = build_arguments(network), build_arguments(given)
+        for key in ours:
+            if ours[key] != theirs[key] and key != 'pixelnorm_epsilon':  # That follows the run's precision.
+                raise ValueError(f'{source} holds networks of {key} {theirs[key]}, but this run builds them with '
+                                 f'{ours[key]}; use a data set and labels that match, or set network.*.')
         assign(network, {key: variable.numpy() for key, variable in given.named_variables().items()}, source)
 
 

@@ -7,6 +7,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
+from files import replacing
 from training.images import pil_image
 from training.report import format_time
 
@@ -22,19 +23,14 @@ def check_path(path):
 def save_video(frames, path, fps):
     """Writes an iterable of uint8 [H, W, 1 or 3] as a looping video, which appears complete or not at all."""
     check_path(path)
-    root, extension = os.path.splitext(path)
-    partial = f'{root}.partial{extension}'  # The ending tells the encoders what to write.
-    try:
-        if extension.lower() == '.mp4':
+    extension = os.path.splitext(path)[1].lower()
+    with replacing(path) as partial:
+        if extension == '.mp4':
             _save_mp4(frames, partial, fps)
         else:
             first, *rest = map(pil_image, frames)
-            options = {'quality': 90} if extension.lower() == '.webp' else {}
+            options = {'quality': 90} if extension == '.webp' else {}
             first.save(partial, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, **options)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 def _save_mp4(frames, path, fps):
