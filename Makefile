@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
 
-.PHONY: setup demo test
+.PHONY: setup demo test bench
 
 setup: $(VENV)/.users
 
@@ -28,6 +28,9 @@ test: $(VENV)/.dev
 	$(PY) -m pytest
 
 demo: $(VENV)/.users
-	test -d datasets/digits || $(PY) dataset_tool.py create_digits datasets/digits
+	test -d datasets/digits || $(PY) dataset_tool.py create_digits datasets/digits --resume
 	$(PY) train.py
 	$(PY) grade_demo.py
+
+bench: $(VENV)/.users
+	for file in benchmarks/*.py; do echo "== $$file"; $(PY) $$file || exit 1; done

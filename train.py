@@ -25,13 +25,15 @@ def main(argv):
     if FLAGS.list:
         print(configs.describe())
         return
-    from training import describe, devices, loop, runs  # Late: --list and help need no TensorFlow.
+    from training import runs
     shortcuts = {'data.dir': FLAGS.data_dir, 'train.devices': FLAGS.devices, 'train.jit': FLAGS.jit,
                  'train.init_from': FLAGS.init_from}
     overrides = [f'{key}={value}' for key, value in shortcuts.items() if value is not None] + FLAGS.set
     run_dir = FLAGS.resume and runs.locate(FLAGS.results_dir, FLAGS.resume)
     config = resumed_config(run_dir, overrides) if run_dir else configs.resolve(FLAGS.config, overrides)
 
+    runtime.suit_threads_to(config.network.fmap_max)
+    from training import describe, devices, loop  # Only now: they import TensorFlow.
     strategy = devices.make_strategy(config.train.devices, FLAGS.cpu_devices, config.train.deterministic)
     init_from = None if run_dir and runs.has_checkpoint(run_dir) else config.train.init_from
     parts = loop.build(config, strategy, init_from)

@@ -5,9 +5,9 @@ from the start of the process, then iterations of 4 rounds for at least --second
 GFLOP counts convolutions and matrix products only, as 4*G + 14*D forward passes per image: G runs forward for the fakes
 (1) and forward and backward for its own step (3); D forward and backward on reals and fakes (6), forward, to the images'
 gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). Fused scaling
-convolutions count 16 taps per low-resolution pixel. `share` is the rate relative to a 2048^3 float32 matrix product in
-the same process. With --profile, the share of the kernels' own time that lies outside convolutions and matrix products,
-from a tf.profiler trace.
+convolutions count 16 taps per low-resolution pixel. `share` is the rate relative to 2048^3 float32 matrix products on all
+cores in the same process. With --profile, also the share of the kernels' own time that lies outside convolutions and
+matrix products, from a tf.profiler trace.
 """
 import pathlib
 import sys
@@ -17,6 +17,7 @@ import runtime  # isort: skip (it must come before TensorFlow)
 
 import collections
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -64,6 +65,7 @@ def measure(resolution):
     """Measures one resolution -> dict of figures."""
     import dataclasses
 
+    runtime.suit_threads_to(FLAGS.fmap_max)
     import tensorflow as tf
 
     import config as configs
@@ -134,16 +136,20 @@ def forward_gflop(network, level):
 
 
 def sgemm_gflops(tf, size=2048, repeats=8):
-    """GFLOP/s of a float32 matrix product [size, size]^2."""
-    a = tf.random.stateless_normal([size, size], [0, 1])
-    product = tf.function(lambda x: tf.matmul(x, x))
-    product(a)
+    """GFLOP/s of float32 matrix products [size, size]^2, as many at once as keep all cores busy."""
+    count = os.cpu_count()
+    matrices = tf.random.stateless_normal([count, size, size], [0, 1])
+
+    @tf.function
+    def products(x):
+        return [tf.reduce_sum(tf.matmul(x[i], x[i])) for i in range(count)]
+    products(matrices)
     best = float('inf')
     for _ in range(repeats):
         started = time.perf_counter()
-        product(a).numpy()
+        [product.numpy() for product in products(matrices)]
         best = min(best, time.perf_counter() - started)
-    return 2 * size ** 3 / best / 1e9
+    return count * 2 * size ** 3 / best / 1e9
 
 
 def kernel_seconds(run):
