@@ -159,7 +159,7 @@ PRESETS = {
 
     'celebahq': _dataset('celebahq', '30000 faces at 1024x1024', mirror=True),
     'celeba': _dataset('celeba', '202599 faces at 128x128', mirror=True),
-    # The paper's appendix F raises the target of the gradient norm to 750 for CIFAR-10.
+    # For CIFAR-10 the paper raises the target of the gradient norm to 750.
     'cifar10': _dataset('cifar10', '50000 pictures at 32x32, 10 classes', **{'loss.wgan_target': 750.0}),
     'cifar100': _dataset('cifar100', '50000 pictures at 32x32, 100 classes'),
     'svhn': _dataset('svhn', '73257 house numbers at 32x32, 10 classes'),

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,24 @@ def test_a_finished_run_is_resumed_only_with_a_higher_total(command, tmp_path, r
     results = reference_run.parent
     assert 'finished at 2 kimg; to go on, raise the total' in finish(command(results, '--resume=latest'), status=1)
     assert 'only train.* can' in finish(command(results, '--resume=latest', '--set=network.fmap_max=4'), status=1)
+
+
+def test_training_that_has_broken_down_stops_with_an_explanation(command, tmp_path):
+    output = finish(command(tmp_path, *SMALL, '--set=schedule.D_learning_rate=1e30', '--set=train.max_skipped_steps=20'), 1)
+    sentence = next(line for line in output.splitlines() if line.startswith('train.py: '))
+    assert 'updates of' in sentence and 'not finite' in sentence and '--init_from' in sentence
+    assert 'Traceback' not in output
+
+
+def test_a_record_damaged_in_its_header_is_named_when_training_reaches_it(command, data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / 'data')
+    path = tmp_path / 'data' / 'blobs' / 'blobs-r02.tfrecords'
+    records = bytearray(path.read_bytes())
+    records[17 * len(records) // 64 + 3] ^= 1
+    path.write_bytes(records)
+    output = finish(command(tmp_path / 'results', *SMALL, f'--data_dir={tmp_path / "data"}'), 1)
+    sentence = next(line for line in output.splitlines() if line.startswith('train.py: '))
+    assert 'blobs-r02.tfrecords' in sentence and 'record 17' in sentence and 'Traceback' not in output
 
 
 def test_a_full_disk_stops_with_a_sentence_and_keeps_the_last_checkpoint(data_dir, tmp_path):

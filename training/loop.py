@@ -115,7 +115,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
                 state.D_optimizer.reset()
             if stream_of != (phase.level, phase.minibatch):
                 stream, stream_of = new_stream(phase), (phase.level, phase.minibatch)
-            averages.add(run(iteration, next(stream), position.nimg, phase))
+            averages.add(run(iteration, next_batch(stream), position.nimg, phase))
             position.nimg += minibatches * phase.minibatch
             position.lod = phase.lod
             report.progress(position.nimg)
@@ -151,6 +151,15 @@ def train(config, run_dir, strategy, dataset, schedule, state):
 def blocks_change(last_lod, lod):
     """Whether floor(lod) or ceil(lod) changed since the last iteration, that is, whether blocks came in or went out."""
     return last_lod is not None and (math.floor(lod), math.ceil(lod)) != (math.floor(last_lod), math.ceil(last_lod))
+
+
+def next_batch(stream):
+    """The stream's next element; what tf.data makes of the reader's errors becomes their sentence again."""
+    try:
+        return next(stream)
+    except tf.errors.OpError as error:
+        sentences = [line for line in str(error.message).splitlines() if line.startswith(('ValueError: ', 'OSError: '))]
+        raise ValueError(sentences[0].partition(': ')[2] if sentences else error.message) from error
 
 
 def run(iteration, batch, nimg, phase):
