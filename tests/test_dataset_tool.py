@@ -87,8 +87,9 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tool, tmp_path):
     for i, image in enumerate(np.random.RandomState(0).randint(256, size=[200, 16, 16, 3]).astype(np.uint8)):
         Image.fromarray(image).save(tmp_path / 'pictures' / f'{i:03d}.png')
     arguments = ['create_from_images', tmp_path / 'set', tmp_path / 'pictures', '--resolution=512', '--num_workers=2']
-    process = subprocess.Popen([sys.executable, ROOT / 'dataset_tool.py', *arguments], stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)
+    process = subprocess.Popen(  # A terminal's default: a suite in the background would hand on that SIGINT is ignored.
+        [sys.executable, ROOT / 'dataset_tool.py', *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     rows = tmp_path / '.set.partial' / 'rows'
     while process.poll() is None and not (rows.exists() and rows.stat().st_size):
         time.sleep(0.01)
