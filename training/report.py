@@ -52,7 +52,7 @@ class Reporter:
             'tick': position.tick, 'nimg': position.nimg, 'kimg': position.nimg / 1000, 'lod': phase.lod,
             'resolution': phase.resolution, 'minibatch': phase.minibatch, 'total_sec': position.seconds,
             'sec_per_tick': seconds, 'sec_per_kimg': 1000 * seconds / images, 'images_per_sec': images / seconds,
-            'maintenance_sec': self._maintenance, 'left_sec': (self._total_nimg - position.nimg) * seconds / images,
+            'maintenance_sec': self._maintenance, 'left_sec': max(self._total_nimg - position.nimg, 0) * seconds / images,
             'peak_memory_mib': peak_memory_mib(), 'G_learning_rate': phase.G_learning_rate,
             'D_learning_rate': phase.D_learning_rate, **statistics}
         self.say('tick {tick:<5d} kimg {kimg:<8.1f} lod {lod:<5.2f} minibatch {minibatch:<4d} time {time:<11s} '
