@@ -186,6 +186,21 @@ def test_a_finished_run_is_resumed_only_with_a_higher_total(command, tmp_path, r
     assert 'only train.* can' in finish(command(results, '--resume=latest', '--set=network.fmap_max=4'), status=1)
 
 
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_a_dry_run_prints_config_schedule_and_networks_and_leaves_nothing(command, tmp_path, precision):
+    output = finish(command(tmp_path, *SMALL, f'--config=v2-1gpu,cond,{precision}', '--dry_run'))
+    assert f'"precision": "{precision}"' in output and 'label size 4' in output
+    assert '1.00 -> 0.00' in output  # The stretch in which 8x8 fades in.
+    conv = next(line.split() for line in output.splitlines() if line.startswith('8x8/Conv0_up'))
+    assert conv[1:] == ['584', '[8,', '8,', '8]', '[3,', '3,', '8,', '8]']
+    assert not list(tmp_path.iterdir())
+
+
+def test_list_names_every_preset_without_training(command, tmp_path):
+    output = finish(command(tmp_path, '--list'))
+    assert 'v2-8gpus' in output and 'lsun-bedroom-100k' in output and not list(tmp_path.iterdir())
+
+
 def test_training_that_has_broken_down_stops_with_an_explanation(command, tmp_path):
     output = finish(command(tmp_path, *SMALL, '--set=schedule.D_learning_rate=1e30', '--set=train.max_skipped_steps=20'), 1)
     sentence = next(line for line in output.splitlines() if line.startswith('train.py: '))

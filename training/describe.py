@@ -33,6 +33,7 @@ def network_table(title, network):
     for name, layer in network.named_layers.items():
         parameters = sum(math.prod(v.shape) for v in layer.trainable_variables)
         total += parameters
-        output = layer.compute_output_spec(keras.KerasTensor(layer.get_build_config()['input_shape'])).shape
+        inputs = keras.KerasTensor(layer.get_build_config()['input_shape'], dtype=layer.compute_dtype)
+        output = layer.compute_output_spec(inputs).shape
         lines.append(f'{name:22s}{parameters:12d}   {str(list(output[1:])):22s}{list(layer.weight.shape)}')
     return [*lines, f'{"total":22s}{total:12d}']
