@@ -14,12 +14,12 @@ def main(argv):
     import config as configs
     from data.tfrecords import open_dataset
     from networks.images import to_uint8
-    from networks.snapshot import load_snapshot
+    from networks.locate import load_network
     from training import runs
 
     run_dir = runs.locate(FLAGS.results_dir, FLAGS.run)
     data = configs.load(f'{run_dir}/config.json').data
-    Gs = load_snapshot(runs.snapshots(run_dir)[-1][1], names=['Gs']).Gs
+    Gs = load_network(run_dir, names=['Gs']).Gs
     dataset = open_dataset(data.dir, data.name)
     reals, real_classes = dataset.read(0, np.arange(dataset.num_images)), np.argmax(dataset.labels, axis=1)
 

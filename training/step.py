@@ -41,11 +41,15 @@ def update_average(pairs, decay):
         assign(Gs_variable, lerp(new, tf.convert_to_tensor(Gs_variable.value), decay))
 
 
-def averaged_pairs(G, Gs, level):
-    """[(G's, Gs's variable)] to average at `level`: of the blocks training has reached, and where the two differ."""
-    reached, targets = G.variables_at(level), Gs.variables_at(0)
-    return [(variable, targets[name]) for name, variable in G.variables_at(0).items()
-            if name in reached or np.any(variable.numpy() != targets[name].numpy())]
+def averaged_pairs(G, Gs):
+    """{level: [(G's, Gs's variable)]} to average: of the blocks training has reached, and where the two differ."""
+    sources, targets = G.variables_at(0), Gs.variables_at(0)
+    differing = {name for name in sources if np.any(sources[name].numpy() != targets[name].numpy())}
+    pairs = {}
+    for level in range(G.max_level + 1):
+        averaged = differing | G.variables_at(level).keys()
+        pairs[level] = [(sources[name], targets[name]) for name in sources if name in averaged]
+    return pairs
 
 
 def statistic_names(label_size):
@@ -69,7 +73,7 @@ def make_iteration(strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_k
     compute_g = functools.partial(g_gradients, state, loss_kwargs)
     if jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
         compute_d, compute_g = (tf.function(f, jit_compile=True, autograph=False) for f in (compute_d, compute_g))
-    pairs_at = {level: averaged_pairs(state.G, state.Gs, level) for level in range(state.G.max_level + 1)}
+    pairs_at = averaged_pairs(state.G, state.Gs)
 
     @tf.autograph.experimental.do_not_convert  # Nothing in it needs converting, which took half of the time to trace.
     def replica_round(batch, index, nimg, fade, G_learning_rate, D_learning_rate, level):
