@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken
 NUM_OFFICIAL_ZIPS = 30
 SHAPE = (3, 1024, 1024)
 _COLUMNS = ('idx', 'orig_idx', 'orig_file', 'proc_md5', 'final_md5')
-# Sums that miss 0 .. 255 by more than this are not the rounding of another decoder; this share of them may.
+# A sum that misses 0 .. 255 by more than this is not the rounding of another decoder; this share of them may.
 _OVERSHOOT, _MAX_OVERSHOOTING = 16, 0.01
 
 
@@ -148,14 +148,18 @@ def apply_exact(aligned, delta):
 def apply_signed(aligned, delta):
     """clip(aligned + signed delta), where a byte b >= 128 stands for b - 256. All uint8.
 
-    As far from the published image as this decoder's pixels are from the makers', without wrapping around.
-    ValueError if over 1% of the sums miss 0 .. 255 by more than 16: the delta then belongs to other pixels.
+    As far from the published image as this decoder's pixels are from the makers', without wrapping around. A sum that
+    misses 0 .. 255 by more than 16 tells a true difference of more than 127: the byte then stands for the other sign.
+    ValueError if over 1% of the sums do: the delta then belongs to other pixels.
     """
     total = aligned.astype(np.int16) + delta.view(np.int8)
-    overshooting = np.mean((total < -_OVERSHOOT) | (total > 255 + _OVERSHOOT))
+    below, above = total < -_OVERSHOOT, total > 255 + _OVERSHOOT
+    overshooting = below.mean() + above.mean()
     if overshooting > _MAX_OVERSHOOTING:
         raise ValueError(f'does not fit its delta, which takes {overshooting:.0%} of the bytes far out of range; '
                          'check that image, landmarks and delta belong together')
+    total[below] += 256
+    total[above] -= 256
     return np.uint8(np.clip(total, 0, 255))
 
 

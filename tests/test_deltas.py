@@ -44,10 +44,11 @@ def both_decoders(jpeg, landmarks, seed):
 
 
 def test_another_decoder_stays_close_to_the_golden_images():
-    """The golden deltas hold patches of random bytes. Where these carry the exact image across an end of the
-    range (a quarter of a percent) no other decoder can follow: the sum must stay at that end, not wrap.
+    """The golden deltas add noise to black and white too, so a quarter of a percent of their bytes wraps in the exact
+    image itself. Where such a sum misses the range by no more than another decoder's rounding, the image that did not
+    wrap explains it as well: it stays at that end of the range. Everywhere else the published byte is found.
     """
-    means, wrapping = [], 0
+    means, undecidable = [], 0
     for delta in DELTAS:
         aligned, other = both_decoders(jpeg_of(delta), FACES.landmarks[delta.orig_idx], delta.idx)
         difference = deltas.decrypt(deltas.read_token(delta), jpeg_of(delta), delta.orig_file)
@@ -55,14 +56,14 @@ def test_another_decoder_stays_close_to_the_golden_images():
         exact = np.int16(deltas.apply_exact(np.uint8(aligned), difference))
         assert deltas.md5(np.uint8(exact)) == delta.final_md5
         unwrapped = aligned + difference.view(np.int8)
-        inside = unwrapped == exact
-        errors = np.abs(approximate - np.clip(unwrapped, 0, 255))
+        missing = np.abs(unwrapped - np.clip(unwrapped, 0, 255))
+        near_miss = (missing > 0) & (missing <= 16 + 6)
+        errors = np.abs(approximate - exact)[~near_miss]
         assert errors.max() <= 6
-        assert_array_equal(np.abs(approximate - exact)[inside], errors[inside])
         means.append(errors.mean())
-        wrapping += 1 - inside.mean()
+        undecidable += near_miss.mean()
     assert np.mean(means) <= 1
-    assert wrapping / len(DELTAS) < 0.003
+    assert undecidable / len(DELTAS) < 0.003
 
 
 def test_another_decoder_stays_close_to_drawn_faces_everywhere():
@@ -86,6 +87,13 @@ def test_signed_deltas_clip_where_unsigned_ones_wrap():
     difference = np.uint8([[[251, 5, 200, 127]]])  # -5, 5, -56, 127
     assert deltas.apply_signed(aligned, difference).tolist() == [[[0, 255, 44, 127]]]
     assert deltas.apply_exact(aligned, difference).tolist() == [[[253, 2, 44, 127]]]
+
+
+def test_true_differences_beyond_127_keep_their_sign():
+    aligned, published = np.full([3, 8, 64], 100, np.uint8), np.full([3, 8, 64], 90, np.uint8)
+    aligned[0, 0, :2], published[0, 0, :2] = [10, 230], [200, 20]  # 190 and -210.
+    moved = aligned + np.uint8(2)  # As another decoder would.
+    assert_array_equal(deltas.apply_signed(moved, published - aligned), published + np.uint8(2))
 
 
 def test_a_delta_on_other_pixels_is_refused():
