@@ -6,7 +6,7 @@ GFLOP counts convolutions and matrix products only, as 4*G + 14*D forward passes
 (1) and forward and backward for its own step (3); D forward and backward on reals and fakes (6), forward, to the images'
 gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). Fused scaling
 convolutions count 16 taps per low-resolution pixel. `share` is the rate relative to 2048^3 float32 matrix products on all
-cores in the same process. With --profile, also the share of the kernels' own time that lies outside convolutions and
+cores in the same process; the two take turns of half a second, and medians are told. With --profile, also the share of the kernels' own time that lies outside convolutions and
 matrix products, from a tf.profiler trace.
 """
 import pathlib
@@ -18,6 +18,7 @@ import runtime  # isort: skip (it must come before TensorFlow)
 import collections
 import json
 import os
+import statistics
 import subprocess
 import tempfile
 import time
@@ -39,6 +40,7 @@ flags.DEFINE_integer('one', None, 'Measure this resolution in this process and p
 
 STARTED = time.perf_counter()
 ROUNDS = 4
+SGEMM_SIZE = 2048
 
 
 def main(argv):
@@ -86,23 +88,25 @@ def measure(resolution):
     level = (dataset.resolution // resolution).bit_length() - 1
     stream = iter(batches(dataset, level, FLAGS.minibatch, ROUNDS, 0, 1, False))
 
-    def step(count):
+    def step(count=1):
         for _ in range(count):
-            result = iteration(next(stream), tf.constant(0, tf.int64), tf.constant(0.0), tf.constant(0.001),
+            result = iteration(next(stream), tf.constant(0, tf.int64), 0, tf.constant(0.001),
                                tf.constant(0.001), level)
         return result.numpy()
 
     step(1)
     first_step = time.perf_counter() - STARTED
     step(2)
-    count, started = 0, time.perf_counter()
-    while time.perf_counter() - started < FLAGS.seconds or count < 3:
-        step(1)
-        count += 1
-    images_per_sec = count * ROUNDS * FLAGS.minibatch / (time.perf_counter() - started)
     peak = peak_memory_mib()
-    gflops = images_per_sec * (4 * forward_gflop(state.G, level) + 14 * forward_gflop(state.D, level))
-    sgemm = sgemm_gflops(tf)
+    gflop = 4 * forward_gflop(state.G, level) + 14 * forward_gflop(state.D, level)
+    products = sgemm(tf)
+    shares, rates, sgemm_rates, started = [], [], [], time.perf_counter()
+    while time.perf_counter() - started < FLAGS.seconds or len(shares) < 3:
+        seconds = timed(step, 0.5)
+        rates.append(ROUNDS * FLAGS.minibatch / seconds)
+        sgemm_rates.append(os.cpu_count() * 2 * SGEMM_SIZE ** 3 / timed(products, 0.3) / 1e9)
+        shares.append(rates[-1] * gflop / sgemm_rates[-1])
+    images_per_sec, sgemm_rate = statistics.median(rates), statistics.median(sgemm_rates)
     outside = None
     if FLAGS.profile:
         seconds = kernel_seconds(lambda: step(2))
@@ -111,8 +115,9 @@ def measure(resolution):
             for kind, t in seconds.most_common(30):
                 print(f'{kind:40s}{t / seconds.total():7.1%}', file=sys.stderr)
     return {'resolution': resolution, 'fmap_base': FLAGS.fmap_base, 'fmap_max': FLAGS.fmap_max,
-            'minibatch': FLAGS.minibatch, 'precision': FLAGS.precision, 'images_per_sec': images_per_sec, 'gflops': gflops,
-            'sgemm_gflops': sgemm, 'share': gflops / sgemm, 'first_step_sec': first_step, 'peak_memory_mib': peak,
+            'minibatch': FLAGS.minibatch, 'precision': FLAGS.precision, 'images_per_sec': images_per_sec,
+            'gflops': images_per_sec * gflop, 'sgemm_gflops': sgemm_rate, 'share': statistics.median(shares),
+            'first_step_sec': first_step, 'peak_memory_mib': peak,
             'outside': outside}
 
 
@@ -135,21 +140,27 @@ def forward_gflop(network, level):
     return total / 1e9
 
 
-def sgemm_gflops(tf, size=2048, repeats=8):
-    """GFLOP/s of float32 matrix products [size, size]^2, as many at once as keep all cores busy."""
-    count = os.cpu_count()
-    matrices = tf.random.stateless_normal([count, size, size], [0, 1])
+def sgemm(tf):
+    """A function that computes as many float32 matrix products 2048^3 at once as keep all cores busy."""
+    matrices = tf.random.stateless_normal([os.cpu_count(), SGEMM_SIZE, SGEMM_SIZE], [0, 1])
 
     @tf.function
     def products(x):
-        return [tf.reduce_sum(tf.matmul(x[i], x[i])) for i in range(count)]
-    products(matrices)
-    best = float('inf')
-    for _ in range(repeats):
-        started = time.perf_counter()
-        [product.numpy() for product in products(matrices)]
-        best = min(best, time.perf_counter() - started)
-    return count * 2 * size ** 3 / best / 1e9
+        return [tf.reduce_sum(tf.matmul(x[i], x[i])) for i in range(os.cpu_count())]
+
+    def run():
+        return [product.numpy() for product in products(matrices)]
+    run()
+    return run
+
+
+def timed(run, seconds):
+    """Seconds that `run()` takes, the mean of as many runs as fit into `seconds`, at least one."""
+    count, started = 0, time.perf_counter()
+    while not count or time.perf_counter() - started < seconds:
+        run()
+        count += 1
+    return (time.perf_counter() - started) / count
 
 
 def kernel_seconds(run):

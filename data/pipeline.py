@@ -9,6 +9,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from networks.layers import fading
+
 
 @functools.lru_cache(maxsize=4)
 def permutation(num_images, seed, epoch):
@@ -123,6 +125,8 @@ def process_reals(images, fade, dtype=tf.float32):
     uint8 [N, r, r, C], fade a scalar in [0, 1) -> [N, r, r, C].
     """
     x = tf.cast(images, tf.float32) * (2 / 255) - 1
+    if not fading(fade):
+        return tf.cast(x, dtype)
     n, r, c = tf.shape(x)[0], images.shape[1], images.shape[3]
     low = tf.reduce_mean(tf.reshape(x, [n, r // 2, 2, r // 2, 2, c]), axis=[2, 4], keepdims=True)
     low = tf.reshape(tf.broadcast_to(low, [n, r // 2, 2, r // 2, 2, c]), tf.shape(x))

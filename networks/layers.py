@@ -1,5 +1,6 @@
 """Keras layers of the paper's networks: equalized dense and convolution, pixel norm, minibatch stddev. NHWC, HWIO."""
 import math
+import numbers
 
 import keras
 import tensorflow as tf
@@ -27,6 +28,11 @@ def downscale(images, factor=2):
 def lerp(a, b, t):
     """Linear interpolation a + (b - a) * t."""
     return a + (b - a) * tf.cast(t, a.dtype)
+
+
+def fading(fade):
+    """Whether the lower resolution takes part: always where `fade` is a tensor, unless it is 0 where it is a number."""
+    return not isinstance(fade, numbers.Real) or fade != 0
 
 
 def _shape(x):

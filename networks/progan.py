@@ -1,7 +1,8 @@
 """The generator and the discriminator of the paper: all blocks exist from the start, `level` selects those that run.
 
 `lod` ("level of detail") is a float, 0 at full resolution; `level = floor(lod)` is a Python int, `fade = lod - level`
-a tensor. A network at `level` works on images of `resolution >> level` pixels, in NHWC.
+a tensor, or the number 0, with which the layers of the lower resolution do not run at all. A network at `level` works on
+images of `resolution >> level` pixels, in NHWC.
 """
 import math
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, downscale, lerp, upscale
+from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, downscale, fading, lerp, upscale
 
 
 def split_lod(lod):
@@ -155,7 +156,7 @@ class Generator(_Network):
             for layer in block:
                 x = self.norm(layer(x))
         images = self.to_rgb[top](x)
-        if top > 0:
+        if top > 0 and fading(fade):
             images = lerp(images, upscale(self.to_rgb[top - 1](below)), fade)
         return images
 
@@ -223,7 +224,7 @@ class Discriminator(_Network):
                 x = layer(x)
             if not self.fused_scale:
                 x = downscale(x)
-            if i == 0:
+            if i == 0 and fading(fade):
                 x = lerp(x, self.from_rgb[level + 1](downscale(images)), fade)
         if self.mbstd:
             x = self.mbstd(x, num_batches=num_batches)

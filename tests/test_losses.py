@@ -60,14 +60,18 @@ def test_losses_and_their_terms_equal_reference(golden):
     assert len(compared) == len(terms)
     for key in compared:
         assert_allclose(terms[key.removeprefix('D_comp/')], numbers[key].ravel(), rtol=1e-5, atol=1e-5, err_msg=key)
-    loss, _ = generator_loss(state.G, state.D, numbers['G_latents'], numbers.get('G_labels'), level, fade)
-    assert_allclose(np.mean(loss), np.mean(numbers['G_loss']), rtol=1e-5)
+    for in_halves in (False, True):
+        loss, _ = generator_loss(state.G, state.D, numbers['G_latents'], numbers.get('G_labels'), level, fade,
+                                 in_halves=in_halves)
+        assert_allclose(np.mean(loss), np.mean(numbers['G_loss']), rtol=1e-5)
 
 
-def test_gradients_equal_reference(golden):
+@pytest.mark.parametrize('in_halves', [False, True])
+def test_gradients_equal_reference(golden, in_halves):
     state = golden.state
-    for prefix, network, (gradients, _) in (('D', state.D, d_gradients(state, LOSS, *golden.d_inputs)),
-                                            ('G', state.G, g_gradients(state, LOSS, *golden.g_inputs))):
+    for prefix, network, (gradients, _) in (
+            ('D', state.D, d_gradients(state, LOSS, *golden.d_inputs)),
+            ('G', state.G, g_gradients(state, LOSS, *golden.g_inputs, in_halves=in_halves))):
         for name, gradient in zip(network.variables_at(0), gradients, strict=True):
             expected = golden.numbers[f'{prefix}_grad/{name}']
             if gradient is None:
@@ -88,6 +92,17 @@ def test_networks_after_three_adam_steps_equal_reference(golden):
     for prefix in ('G', 'D', 'Gs'):
         for name, variable in getattr(state, prefix).variables_at(0).items():
             assert_close_in_norm(variable.numpy(), golden.numbers[f'step3/{prefix}/{name}'], 1e-4, f'{prefix}/{name}')
+
+
+@pytest.mark.parametrize('minibatch, group_size', [(8, 4), (16, 4), (6, 2), (12, 4), (6, 1), (5, 1), (3, 4)])
+def test_halves_are_judged_as_the_whole_minibatch(minibatch, group_size):
+    G = Generator(8, label_size=2, fmap_base=64, fmap_max=8, seed=6)
+    D = Discriminator(8, label_size=2, fmap_base=64, fmap_max=8, seed=5, mbstd_group_size=group_size)
+    z, y = tf.random.stateless_normal([minibatch, 8], [0, 2]), np.eye(2, dtype=np.float32)[np.arange(minibatch) % 2]
+    (whole, whole_terms), (halves, terms) = (
+        generator_loss(G, D, z, y, 0, 0.0, in_halves=in_halves) for in_halves in (False, True))
+    assert_allclose(halves, whole, atol=1e-5)
+    assert_allclose(terms['G_label_penalty_fakes'], whole_terms['G_label_penalty_fakes'], atol=1e-5)
 
 
 def test_gradient_norm_is_that_of_the_full_resolution_image():

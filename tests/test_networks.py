@@ -67,6 +67,18 @@ def test_discriminator_is_continuous_between_levels():
     assert_allclose(D(images, level=0, fade=1.0)[0], D(downscale(images), level=1)[0], atol=1e-6)
 
 
+@pytest.mark.parametrize('network, inputs', [(Generator, [4, 8]), (Discriminator, [4, 16, 16, 3])])
+def test_the_number_zero_leaves_out_what_a_tensor_of_zero_fades_by_nothing(network, inputs):
+    network = network(16, fmap_base=64, fmap_max=8, seed=1)
+    inputs = tf.random.stateless_normal(inputs, [1, 2])
+    with tf.GradientTape(persistent=True) as tape:
+        left_out, faded = (network(inputs, level=0, fade=fade) for fade in (0.0, tf.constant(0.0)))
+    assert_allclose(tf.nest.flatten(left_out)[0], tf.nest.flatten(faded)[0], atol=1e-6)
+    lower = next(v.value for name, v in network.named_variables().items() if 'RGB_lod1/weight' in name)
+    assert tape.gradient(left_out, lower) is None
+    assert_allclose(tape.gradient(faded, lower), 0)
+
+
 def random_like(network, seed):
     """Values for all variables, the biases not zero."""
     random_state = np.random.RandomState(seed)

@@ -4,7 +4,6 @@ import math
 import os
 import signal
 
-import numpy as np
 import tensorflow as tf
 
 from data.pipeline import batches
@@ -12,6 +11,7 @@ from data.tfrecords import open_dataset
 from metrics.evaluation import parse_specs
 from metrics.run_evaluation import during_training
 from networks.locate import load_network
+from networks.progan import split_lod
 from networks.snapshot import save_snapshot
 from training import runs
 from training.devices import POLICIES, sum_over_workers, worker
@@ -164,9 +164,9 @@ def next_batch(stream):
 
 def run(iteration, batch, nimg, phase):
     """One iteration of `phase` from nimg on -> statistics."""
-    fade = np.float32(phase.lod) - np.float32(phase.level)
+    _, fade = split_lod(phase.lod)
     try:
-        return iteration(batch, tf.constant(nimg, tf.int64), tf.constant(fade), tf.constant(phase.G_learning_rate),
+        return iteration(batch, tf.constant(nimg, tf.int64), fade and tf.constant(fade), tf.constant(phase.G_learning_rate),
                          tf.constant(phase.D_learning_rate), phase.level)
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryError(

@@ -7,9 +7,15 @@ import tensorflow as tf
 from networks.layers import lerp
 
 
-def generator_loss(G, D, latents, labels, level, fade, cond_weight=1.0):
-    """-score(G(z, y)) + cond_weight * xent(y, logits)."""
-    scores, logits = D(G(latents, labels, level=level, fade=fade), level=level, fade=fade)
+def generator_loss(G, D, latents, labels, level, fade, cond_weight=1.0, in_halves=False):
+    """-score(G(z, y)) + cond_weight * xent(y, logits).
+
+    `in_halves`: D judges two halves of the minibatch at the same time, which keeps two cores busy where one kernel waits
+    for the other; the same result, but for rounding.
+    """
+    fakes = G(latents, labels, level=level, fade=fade)
+    judge = _in_halves(D) if in_halves else D
+    scores, logits = judge(fakes, level=level, fade=fade)
     loss, terms = -scores, {}
     if D.label_size:
         terms['G_label_penalty_fakes'] = _xent(labels, logits)
@@ -41,6 +47,21 @@ def discriminator_loss(G, D, reals, labels, latents, mixing_factors, level, fade
         terms['label_penalty_fakes'] = _xent(labels, fake_logits)
         loss += cond_weight * (terms['label_penalty_reals'] + terms['label_penalty_fakes'])
     return loss, terms
+
+
+def _in_halves(D):
+    """D as two calls, each on half of the groups of minibatch stddev; as one call where their number is odd."""
+    def judge(images, **where):
+        n, *shape = images.shape
+        group_size = min(D.mbstd_group_size, n)  # A group holds images i, i + N/g, i + 2N/g, ...
+        if n // group_size % 2:
+            return D(images, **where)
+        halves = tf.split(tf.reshape(images, [group_size, -1, *shape]), 2, axis=1)  # 2 x [g, N/2g, H, W, C]
+        judged = [D(tf.reshape(half, [n // 2, *shape]), **where) for half in halves]
+        in_order = [tf.concat([tf.reshape(x, [group_size, -1, *x.shape[1:]]) for x in both], axis=1)
+                    for both in zip(*judged, strict=True)]  # [g, N/g], [g, N/g, label_size]
+        return [tf.reshape(x, [n, *x.shape[2:]]) for x in in_order]
+    return judge
 
 
 def _score_and_gradient_norm(D, images, level, fade, loss_scale):

@@ -24,12 +24,12 @@ def d_gradients(state, loss_kwargs, reals, labels, latents, mixing_factors, leve
     return tape.gradient(scaled_loss, state.D_optimizer.variables_), terms | {'D_loss': loss}
 
 
-def g_gradients(state, loss_kwargs, labels, latents, level, fade):
-    """Gradients of G's mean loss; see d_gradients."""
+def g_gradients(state, loss_kwargs, labels, latents, level, fade, in_halves=False):
+    """Gradients of G's mean loss; see d_gradients and generator_loss."""
     scale = tf.convert_to_tensor(state.G_optimizer.loss_scale)
     with tf.GradientTape() as tape:
         loss, terms = generator_loss(state.G, state.D, latents, labels, level, fade,
-                                     cond_weight=loss_kwargs['cond_weight'])
+                                     cond_weight=loss_kwargs['cond_weight'], in_halves=in_halves)
         scaled_loss = tf.reduce_mean(loss) * scale
     return tape.gradient(scaled_loss, state.G_optimizer.variables_), terms | {'G_loss': loss}
 
@@ -64,13 +64,14 @@ def make_iteration(strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_k
 
     An iteration is `rounds` times {`D_repeats` times {D step on the next reals, Gs update}, G step}; the statistics
     (`statistic_names`) are means over rounds and replicas. `batch` is an element of data.pipeline.batches over
-    rounds * D_repeats minibatches; nimg an int64 tensor, the next three float32 tensors, `level` a Python int: one
-    trace per level and minibatch.
+    rounds * D_repeats minibatches; nimg an int64 tensor, fade a float32 tensor or the number 0, the rates float32
+    tensors, `level` a Python int: one trace per level and minibatch, fading or not.
     """
     names = statistic_names(state.D.label_size)
     replicas = strategy.num_replicas_in_sync
     compute_d = functools.partial(d_gradients, state, loss_kwargs)
-    compute_g = functools.partial(g_gradients, state, loss_kwargs)
+    on_cpu = not tf.config.list_logical_devices('GPU')  # Where cores, not one large device, share the work.
+    compute_g = functools.partial(g_gradients, state, loss_kwargs, in_halves=on_cpu)
     if jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
         compute_d, compute_g = (tf.function(f, jit_compile=True, autograph=False) for f in (compute_d, compute_g))
     pairs_at = averaged_pairs(state.G, state.Gs)
