@@ -6,8 +6,8 @@ GFLOP counts convolutions and matrix products only, as 4*G + 14*D forward passes
 (1) and forward and backward for its own step (3); D forward and backward on reals and fakes (6), forward, to the images'
 gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). Fused scaling
 convolutions count 16 taps per low-resolution pixel. `share` is the rate relative to 2048^3 float32 matrix products on all
-cores in the same process; the two take turns of half a second, and medians are told. With --profile, also the share of the kernels' own time that lies outside convolutions and
-matrix products, from a tf.profiler trace.
+cores in the same process; the two take turns of half a second, and medians are told. With --profile, also the share of the
+kernels' own time that lies outside convolutions and matrix products, from a tf.profiler trace.
 """
 import pathlib
 import sys

@@ -1,9 +1,11 @@
 """Keras layers of the paper's networks: equalized dense and convolution, pixel norm, minibatch stddev. NHWC, HWIO."""
+import functools
 import math
 import numbers
 
 import keras
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 SQRT2 = math.sqrt(2.0)
 
@@ -41,8 +43,20 @@ def _shape(x):
     return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
 
 
-# As names, so that configs and files hold no code; the slope of leaky ReLU is 0.2.
-_ACTIVATIONS = {'leaky_relu': tf.nn.leaky_relu, 'relu': tf.nn.relu, None: tf.identity}
+def _leaky_relu(x):
+    """Leaky ReLU of slope 0.2. Under a gradient tape it keeps its output, not its input too: both have the same sign."""
+    # SavedModels and ONNX files cannot hold a gradient of our own, and need none.
+    return _leaky_relu_of_training(x) if record.could_possibly_record() else tf.nn.leaky_relu(x, alpha=0.2)
+
+
+@tf.custom_gradient
+def _leaky_relu_of_training(x):
+    y = tf.nn.leaky_relu(x, alpha=0.2)
+    return y, lambda gradient: tf.raw_ops.LeakyReluGrad(gradients=gradient, features=y, alpha=0.2)
+
+
+# As names, so that configs and files hold no code.
+_ACTIVATIONS = {'leaky_relu': _leaky_relu, 'relu': tf.nn.relu, None: tf.identity}
 
 
 class _WScale(keras.layers.Layer):
@@ -67,17 +81,34 @@ class _WScale(keras.layers.Layer):
                                       initializer=keras.initializers.RandomNormal(stddev=stddev, seed=self.seed))
         self.bias = self.add_weight(name='bias', shape=[channels], autocast=False, initializer='zeros')
 
-    def _scaled_weight(self):
+    def parameters(self):
+        """(kernel, bias) as `call` takes them. Whoever calls the layer several times can compute them once."""
         weight = tf.convert_to_tensor(self.weight.value)
-        return tf.cast(weight * self.weight_scale if self.weight_scale != 1.0 else weight, self.compute_dtype)
+        scaled = weight * self.weight_scale if self.weight_scale != 1.0 else weight
+        return (self._kernel(tf.cast(scaled, self.compute_dtype)),
+                tf.cast(tf.convert_to_tensor(self.bias.value), self.compute_dtype))
 
-    def _bias_and_activation(self, x):
-        x = tf.nn.bias_add(x, tf.cast(self.bias.value, x.dtype))
-        return _ACTIVATIONS[self.activation](x)
+    def _kernel(self, scaled_weight):
+        return scaled_weight
+
+    def call(self, x, parameters=None):
+        kernel, bias = parameters or self.parameters()
+        return _ACTIVATIONS[self.activation](tf.nn.bias_add(self._product(x, kernel), bias))
 
     def get_config(self):
         return {**super().get_config(), 'gain': self.gain, 'use_wscale': self.use_wscale,
                 'activation': self.activation, 'seed': self.seed}
+
+
+def run_layer(layer, x):
+    """How networks run their equalized layers when they are called once."""
+    return layer(x)
+
+
+def sharing_parameters():
+    """Like `run_layer`, but each layer's parameters are computed once, however often it runs; for one step of training."""
+    parameters_of = functools.cache(_WScale.parameters)
+    return lambda layer, x: layer(x, parameters=parameters_of(layer))
 
 
 @keras.saving.register_keras_serializable('progan')
@@ -97,14 +128,14 @@ class WScaleDense(_WScale):
         fan_in = math.prod(input_shape[1:])
         self._add_weights([fan_in, self.units * (self.image_size or 1) ** 2], fan_in, self.units)
 
-    def call(self, x):
+    def _product(self, x, kernel):
         if x.shape.rank == 4:
             x = tf.reshape(tf.transpose(x, [0, 3, 1, 2]), [-1, self.weight.shape[0]])  # [N, C*H*W]
-        x = tf.matmul(x, self._scaled_weight())
+        x = tf.matmul(x, kernel)
         if self.image_size:
             x = tf.reshape(x, [-1, self.units, self.image_size, self.image_size])
             x = tf.transpose(x, [0, 2, 3, 1])  # [N, S, S, units]
-        return self._bias_and_activation(x)
+        return x
 
     def get_config(self):
         return {**super().get_config(), 'units': self.units, 'image_size': self.image_size}
@@ -132,16 +163,18 @@ class WScaleConv(_WScale):
         maps = [self.filters, channels] if self.scaling == 'up' else [channels, self.filters]
         self._add_weights([k, k, *maps], k * k * channels, self.filters)
 
-    def call(self, x):
-        weight = self._scaled_weight()
+    def _kernel(self, scaled_weight):
+        if self.scaling == 'up':
+            return _sum_of_shifts(scaled_weight)
+        if self.scaling == 'down':
+            return _sum_of_shifts(scaled_weight * 0.25)
+        return scaled_weight
+
+    def _product(self, x, kernel):
         if self.scaling == 'up':
             n, h, w, _ = _shape(x)
-            x = tf.nn.conv2d_transpose(x, _sum_of_shifts(weight), [n, 2 * h, 2 * w, self.filters], 2, 'SAME')
-        elif self.scaling == 'down':
-            x = tf.nn.conv2d(x, _sum_of_shifts(weight * 0.25), 2, 'SAME')
-        else:
-            x = tf.nn.conv2d(x, weight, 1, 'SAME')
-        return self._bias_and_activation(x)
+            return tf.nn.conv2d_transpose(x, kernel, [n, 2 * h, 2 * w, self.filters], 2, 'SAME')
+        return tf.nn.conv2d(x, kernel, 2 if self.scaling == 'down' else 1, 'SAME')
 
     def get_config(self):
         return {**super().get_config(), 'filters': self.filters, 'kernel_size': self.kernel_size,

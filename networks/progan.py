@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, downscale, fading, lerp, upscale
+from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, downscale, fading, lerp, run_layer, upscale
 
 
 def split_lod(lod):
@@ -142,8 +142,8 @@ class Generator(_Network):
         self.blocks, self.to_rgb = tuple(blocks), tuple(to_rgb)  # From 4x4 up.
         self.built = True
 
-    def call(self, latents, labels=None, level=0, fade=0.0):
-        """-> images [N, r, r, C] of `level`; `labels` may be None when label_size is 0."""
+    def call(self, latents, labels=None, level=0, fade=0.0, run=run_layer):
+        """-> images [N, r, r, C] of `level`; `labels` may be None when label_size is 0. `run`: see sharing_parameters."""
         self.check_level(level)
         if self.label_size:
             latents = tf.concat([latents, tf.cast(labels, latents.dtype)], axis=-1)
@@ -154,10 +154,10 @@ class Generator(_Network):
             if i > 0 and not self.fused_scale:
                 x = upscale(x)
             for layer in block:
-                x = self.norm(layer(x))
-        images = self.to_rgb[top](x)
+                x = self.norm(run(layer, x))
+        images = run(self.to_rgb[top], x)
         if top > 0 and fading(fade):
-            images = lerp(images, upscale(self.to_rgb[top - 1](below)), fade)
+            images = lerp(images, upscale(run(self.to_rgb[top - 1], below)), fade)
         return images
 
     def generate(self, latents, labels=None, lod=0.0):
@@ -215,25 +215,25 @@ class Discriminator(_Network):
             self._add('4x4/Dense1', WScaleDense, 1 + self.label_size, gain=1.0, input_shape=[self.fmaps(0)]))
         self.built = True
 
-    def call(self, images, level=0, fade=0.0, num_batches=1):
-        """`num_batches` minibatches may be stacked along N; minibatch stddev keeps them apart."""
+    def call(self, images, level=0, fade=0.0, num_batches=1, run=run_layer):
+        """`num_batches` minibatches may be stacked along N; minibatch stddev keeps them apart. `run`: as G's."""
         self.check_level(level)
-        x = self.from_rgb[level](images)
+        x = run(self.from_rgb[level], images)
         for i, block in enumerate(self.blocks[level:]):
             for layer in block:
-                x = layer(x)
+                x = run(layer, x)
             if not self.fused_scale:
                 x = downscale(x)
             if i == 0 and fading(fade):
-                x = lerp(x, self.from_rgb[level + 1](downscale(images)), fade)
+                x = lerp(x, run(self.from_rgb[level + 1], downscale(images)), fade)
         if self.mbstd:
             x = self.mbstd(x, num_batches=num_batches)
         *hidden, last = self.head
         for layer in hidden:
-            x = layer(x)
+            x = run(layer, x)
         # One minibatch at a time: the gradient of the score's bias is a difference of sums near 1, and keeps more digits
         # when reals and fakes are summed apart.
-        x = tf.concat([last(part) for part in tf.split(x, num_batches)], 0) if num_batches > 1 else last(x)
+        x = tf.concat([run(last, part) for part in tf.split(x, num_batches)], 0) if num_batches > 1 else run(last, x)
         x = tf.cast(x, tf.float32)
         return x[:, 0], x[:, 1:]
 

@@ -4,18 +4,17 @@ Every function returns `(loss [N], terms)`: `terms` holds the named statistics [
 """
 import tensorflow as tf
 
-from networks.layers import lerp
+from networks.layers import lerp, sharing_parameters
 
 
 def generator_loss(G, D, latents, labels, level, fade, cond_weight=1.0, in_halves=False):
     """-score(G(z, y)) + cond_weight * xent(y, logits).
 
-    `in_halves`: D judges two halves of the minibatch at the same time, which keeps two cores busy where one kernel waits
-    for the other; the same result, but for rounding.
+    `in_halves`: two halves of the minibatch take their way at the same time, which keeps two cores busy where each kernel
+    waits for the one before; the same result, but for rounding.
     """
-    fakes = G(latents, labels, level=level, fade=fade)
-    judge = _in_halves(D) if in_halves else D
-    scores, logits = judge(fakes, level=level, fade=fade)
+    where = {'level': level, 'fade': fade}
+    scores, logits = _judge(D, _generate(G, latents, labels, where, in_halves), where, in_halves)
     loss, terms = -scores, {}
     if D.label_size:
         terms['G_label_penalty_fakes'] = _xent(labels, logits)
@@ -24,18 +23,21 @@ def generator_loss(G, D, latents, labels, level, fade, cond_weight=1.0, in_halve
 
 
 def discriminator_loss(G, D, reals, labels, latents, mixing_factors, level, fade, cond_weight=1.0, wgan_lambda=10.0,
-                       wgan_epsilon=0.001, wgan_target=1.0, loss_scale=1.0):
+                       wgan_epsilon=0.001, wgan_target=1.0, loss_scale=1.0, in_halves=False):
     """fake - real + lambda/target^2 (|grad| - target)^2 + epsilon real^2 + cond_weight (xent(reals) + xent(fakes)).
 
     reals: [N, r, r, C] in [-1, 1] at `level`, `mixing_factors`: [N] in [0, 1), where the gradient of the score is taken
-    between each real (0) and fake (1) image. `loss_scale` keeps that inner gradient from underflowing in float16.
+    between each real (0) and fake (1) image. `loss_scale` keeps that inner gradient from underflowing in float16;
+    `in_halves`: see generator_loss.
     """
-    fakes = tf.cast(G(latents, labels, level=level, fade=fade), reals.dtype)
+    # D's two calls share no parameters: the sum of their gradients would be rounded in another order than the reference's.
+    where = {'level': level, 'fade': fade}
+    fakes = tf.cast(_generate(G, latents, labels, where, in_halves), reals.dtype)
     # One pass for both: their stddev groups stay apart. Larger matrices, half the calls.
-    scores, logits = D(tf.concat([reals, fakes], 0), level=level, fade=fade, num_batches=2)
+    scores, logits = D(tf.concat([reals, fakes], 0), num_batches=2, **where)
     real_scores, fake_scores = tf.split(scores, 2)
     mixed = lerp(reals, fakes, mixing_factors[:, None, None, None])
-    mixed_scores, mixed_norms = _score_and_gradient_norm(D, mixed, level, fade, loss_scale)
+    mixed_scores, mixed_norms = _score_and_gradient_norm(D, mixed, where, loss_scale)
     terms = {'real_scores': real_scores, 'fake_scores': fake_scores, 'mixed_scores': mixed_scores,
              'mixed_norms': mixed_norms, 'epsilon_penalty': tf.square(real_scores)}
     loss = (fake_scores - real_scores
@@ -49,26 +51,33 @@ def discriminator_loss(G, D, reals, labels, latents, mixing_factors, level, fade
     return loss, terms
 
 
-def _in_halves(D):
-    """D as two calls, each on half of the groups of minibatch stddev; as one call where their number is odd."""
-    def judge(images, **where):
-        n, *shape = images.shape
-        group_size = min(D.mbstd_group_size, n)  # A group holds images i, i + N/g, i + 2N/g, ...
-        if n // group_size % 2:
-            return D(images, **where)
-        halves = tf.split(tf.reshape(images, [group_size, -1, *shape]), 2, axis=1)  # 2 x [g, N/2g, H, W, C]
-        judged = [D(tf.reshape(half, [n // 2, *shape]), **where) for half in halves]
-        in_order = [tf.concat([tf.reshape(x, [group_size, -1, *x.shape[1:]]) for x in both], axis=1)
-                    for both in zip(*judged, strict=True)]  # [g, N/g], [g, N/g, label_size]
-        return [tf.reshape(x, [n, *x.shape[2:]]) for x in in_order]
-    return judge
+def _generate(G, latents, labels, where, in_halves):
+    if not in_halves or latents.shape[0] % 2:
+        return G(latents, labels, **where)
+    labels, run = tf.split(labels, 2) if G.label_size else [None, None], sharing_parameters()
+    return tf.concat([G(*half, run=run, **where) for half in zip(tf.split(latents, 2), labels, strict=True)], 0)
 
 
-def _score_and_gradient_norm(D, images, level, fade, loss_scale):
+def _judge(D, images, where, in_halves):
+    n, *shape = images.shape
+    group_size = min(D.mbstd_group_size, n)
+    if not in_halves or n // group_size % 2:
+        return D(images, **where)
+    # Each half has half of the groups of minibatch stddev; a group holds images i, i + N/g, i + 2N/g, ...
+    halves = tf.split(tf.reshape(images, [group_size, -1, *shape]), 2, axis=1)  # 2 x [g, N/2g, H, W, C]
+    run = sharing_parameters()
+    judged = [D(tf.reshape(half, [n // 2, *shape]), run=run, **where) for half in halves]
+    scores, logits = (
+        tf.concat([tf.reshape(half, [group_size, -1, *half.shape[1:]]) for half in halves], axis=1)  # [g, N/g, ...]
+        for halves in zip(*judged, strict=True))
+    return tf.reshape(scores, [n]), tf.reshape(logits, [n, D.label_size])
+
+
+def _score_and_gradient_norm(D, images, where, loss_scale):
     """Scores [N] and the norms [N] of their gradients with respect to the images at full resolution."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        scores, _ = D(images, level=level, fade=fade)
+        scores, _ = D(images, **where)
         total = tf.reduce_sum(scores) * loss_scale
     gradients = tape.gradient(total, images) / loss_scale
     squares = tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])
@@ -76,7 +85,7 @@ def _score_and_gradient_norm(D, images, level, fade, loss_scale):
     nonzero = squares > 0
     norms = tf.where(nonzero, tf.sqrt(tf.where(nonzero, squares, 1.0)), 0.0)
     # The norm is that of the full-resolution gradient: a pixel here spreads over 4^level pixels, 1/4^level to each.
-    return scores, norms / 2 ** level
+    return scores, norms / 2 ** where['level']
 
 
 def _xent(labels, logits):

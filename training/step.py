@@ -14,12 +14,12 @@ from training.losses import discriminator_loss, generator_loss
 from training.optimizer import assign
 
 
-def d_gradients(state, loss_kwargs, reals, labels, latents, mixing_factors, level, fade):
+def d_gradients(state, loss_kwargs, reals, labels, latents, mixing_factors, level, fade, in_halves=False):
     """Gradients of D's mean loss, times the loss scale, None for variables without part in `level`; and named terms."""
     scale = tf.convert_to_tensor(state.D_optimizer.loss_scale)
     with tf.GradientTape() as tape:
         loss, terms = discriminator_loss(state.G, state.D, reals, labels, latents, mixing_factors, level, fade,
-                                         loss_scale=scale, **loss_kwargs)
+                                         loss_scale=scale, in_halves=in_halves, **loss_kwargs)
         scaled_loss = tf.reduce_mean(loss) * scale
     return tape.gradient(scaled_loss, state.D_optimizer.variables_), terms | {'D_loss': loss}
 
@@ -69,9 +69,8 @@ def make_iteration(strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_k
     """
     names = statistic_names(state.D.label_size)
     replicas = strategy.num_replicas_in_sync
-    compute_d = functools.partial(d_gradients, state, loss_kwargs)
     on_cpu = not tf.config.list_logical_devices('GPU')  # Where cores, not one large device, share the work.
-    compute_g = functools.partial(g_gradients, state, loss_kwargs, in_halves=on_cpu)
+    compute_d, compute_g = (functools.partial(f, state, loss_kwargs, in_halves=on_cpu) for f in (d_gradients, g_gradients))
     if jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
         compute_d, compute_g = (tf.function(f, jit_compile=True, autograph=False) for f in (compute_d, compute_g))
     pairs_at = averaged_pairs(state.G, state.Gs)
@@ -89,7 +88,9 @@ def make_iteration(strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_k
             statistics |= terms | {'D_loss_scale': tf.identity(state.D_optimizer.loss_scale)}
             statistics['D_skipped'] = state.D_optimizer.apply(gradients, D_learning_rate)
             update_average(pairs_at[level], Gs_decay)
-        gradients, terms = compute_g(element['random_labels'], latents[D_repeats], level, fade)
+        with tf.control_dependencies([statistics['D_skipped']]):  # Earlier, it would hold memory while D's step needs most.
+            fresh_latents = tf.identity(latents[D_repeats])
+        gradients, terms = compute_g(element['random_labels'], fresh_latents, level, fade)
         statistics |= terms | {'G_loss_scale': tf.identity(state.G_optimizer.loss_scale)}
         statistics['G_skipped'] = state.G_optimizer.apply(gradients, G_learning_rate)
         return tf.stack([tf.reduce_mean(statistics[name]) for name in names])
