@@ -50,7 +50,7 @@ def suit_threads_to(fmap_max):
 
     The step has two chains of kernels at any time, whatever the number of cores. On 2 cores this made steps of at most 64
     feature maps 1.7 times faster at 4x4, 1.4 at 8x8, 1.1 at 32x32: their kernels are too short to be shared by all cores.
-    With 512 maps TensorFlow's default, in which all kernels share all cores, is as fast or faster; on a GPU it does not matter.
+    With 512 maps TensorFlow's default, in which all kernels share all cores, is as fast; on a GPU it does not matter.
     """
     if fmap_max <= 64 and not os.path.exists('/proc/driver/nvidia'):
         os.environ.setdefault('TF_NUM_INTEROP_THREADS', '2')

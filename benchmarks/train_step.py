@@ -76,15 +76,15 @@ def measure(resolution):
     from training.devices import POLICIES, make_strategy
     from training.report import peak_memory_mib
     from training.state import make_state
-    from training.step import make_iteration
+    from training.step import Iteration
 
     strategy = make_strategy()
     config = configs.resolve(['syn1024rgb'], [f'network.fmap_base={FLAGS.fmap_base}', f'network.fmap_max={FLAGS.fmap_max}'])
     sections = dataclasses.asdict(config)
     dataset = SyntheticDataset(FLAGS.network_resolution or resolution)
     state = make_state(dataset, sections['network'], sections['optimizer'], FLAGS.precision, POLICIES[FLAGS.precision], 1)
-    iteration = make_iteration(strategy, state, seed=1, rounds=ROUNDS, D_repeats=1, Gs_decay=0.999,
-                               loss_kwargs=sections['loss'], jit=FLAGS.jit)
+    iteration = Iteration(strategy, state, seed=1, rounds=ROUNDS, D_repeats=1, Gs_decay=0.999,
+                          loss_kwargs=sections['loss'], jit=FLAGS.jit)
     level = (dataset.resolution // resolution).bit_length() - 1
     stream = iter(batches(dataset, level, FLAGS.minibatch, ROUNDS, 0, 1, False))
 

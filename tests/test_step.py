@@ -5,6 +5,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from data.pipeline import batches
 from data.tfrecords import Dataset
 from training.devices import POLICIES
 from training.state import make_state
-from training.step import make_iteration, statistic_names
+from training.step import Iteration, statistic_names
 
 SMALL = ['network.fmap_base=64', 'network.fmap_max=8', 'optimizer.initial_loss_scale=1024.0']
 
@@ -34,8 +35,8 @@ class Setup:
         with self.strategy.scope():
             self.state = make_state(self.dataset, sections['network'], sections['optimizer'], precision,
                                     POLICIES[precision], seed=7)
-        self.iteration = make_iteration(self.strategy, self.state, seed=3, rounds=rounds, D_repeats=D_repeats,
-                                        Gs_decay=0.9, loss_kwargs=sections['loss'], jit=jit)
+        self.iteration = Iteration(self.strategy, self.state, seed=3, rounds=rounds, D_repeats=D_repeats,
+                                   Gs_decay=0.9, loss_kwargs=sections['loss'], jit=jit)
         self.nimg = 0
 
     def run(self, count, level=1, fade=0.5, minibatch=8, learning_rate=0.001):
@@ -44,7 +45,7 @@ class Setup:
             self.dataset, level, minibatch, self.minibatches, self.nimg, 5, True, context)))
         rows = []
         for _ in range(count):
-            rows.append(self.iteration(next(stream), tf.constant(self.nimg, tf.int64), tf.constant(fade),
+            rows.append(self.iteration(next(stream), tf.constant(self.nimg, tf.int64), fade and tf.constant(fade),
                                        tf.constant(learning_rate), tf.constant(learning_rate), level).numpy())
             self.nimg += minibatch * self.minibatches
         return dict(zip(statistic_names(4), np.transpose(rows), strict=True))
@@ -123,13 +124,29 @@ def test_an_overflow_on_the_second_replica_only_is_skipped_everywhere(data_dir):
     assert all(np.all(np.isfinite(weight)) for weight in setup.weights().values())
 
 
-def test_one_trace_per_level_and_minibatch(data_dir):
+def test_one_trace_per_level_and_minibatch_fading_or_not(data_dir):
     setup = Setup(data_dir)
     phases = [(2, 0.0, 8, 0.001), (1, 0.7, 8, 0.001), (1, 0.2, 8, 0.002), (1, 0.0, 8, 0.001), (0, 0.5, 8, 0.001),
               (0, 0.0, 4, 0.001), (0, 0.0, 4, 0.003)]
     for level, fade, minibatch, learning_rate in phases:
         setup.run(2, level, fade, minibatch, learning_rate)
-    assert setup.iteration.experimental_get_tracing_count() == len({(phase[0], phase[2]) for phase in phases})
+    assert setup.iteration.num_traces == len({(level, fade > 0, minibatch) for level, fade, minibatch, _ in phases}) == 5
+
+
+@pytest.mark.parametrize('devices', [1, 2])
+def test_a_graph_prepared_while_another_trains_changes_nothing_and_is_the_one_that_runs(data_dir, devices):
+    plain, prepared = (Setup(data_dir, cpus(2) if devices == 2 else None) for _ in range(2))
+    context = tf.distribute.InputContext(num_replicas_in_sync=devices)
+    spec = batches(prepared.dataset, 0, 8, 2, 0, 5, True, context).element_spec
+    thread = threading.Thread(target=prepared.iteration.prepare, args=(spec, 0, True))
+    thread.start()
+    prepared.run(4, level=1, fade=0.0), plain.run(4, level=1, fade=0.0)
+    thread.join()
+    assert prepared.iteration.num_traces == 2
+    prepared.run(2, level=0, fade=0.5), plain.run(2, level=0, fade=0.5)
+    assert prepared.iteration.num_traces == 2
+    for name, weight in plain.weights().items():
+        assert_allclose(prepared.weights()[name], weight, atol=1e-6, err_msg=name)
 
 
 def test_memory_does_not_grow_over_2000_steps_of_a_phase(data_dir):

@@ -3,6 +3,7 @@ import dataclasses
 import math
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 
@@ -19,7 +20,7 @@ from training.images import Grid, save_png
 from training.report import Averages, Reporter, Silence
 from training.schedule import Schedule
 from training.state import Checkpoints, Position, make_state, start_from
-from training.step import make_iteration, statistic_names
+from training.step import Iteration, statistic_names
 
 HEALTH_INTERVAL = 50  # Iterations between looks at the optimizers: each look waits for the device.
 
@@ -66,7 +67,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
 
     total_nimg = round(options.total_kimg * 1000)
     minibatches = options.minibatch_repeats * options.D_repeats
-    iteration = make_iteration(
+    iteration = Iteration(
         strategy, state, seed=options.seed, rounds=options.minibatch_repeats, D_repeats=options.D_repeats,
         Gs_decay=options.Gs_decay, loss_kwargs=dataclasses.asdict(config.loss), jit=options.jit)
     averages = Averages(statistic_names(dataset.label_size))
@@ -79,9 +80,19 @@ def train(config, run_dir, strategy, dataset, schedule, state):
                f'{dataset.resolution}x{dataset.resolution}, {strategy.num_replicas_in_sync} device(s), '
                f'{num_workers} worker(s), {options.precision}, {position.nimg / 1000:g} of {options.total_kimg:g} kimg')
 
+    def reals(phase, context):
+        return batches(dataset, phase.level, phase.minibatch, minibatches, position.nimg, options.seed, config.data.mirror,
+                       context)
+
     def new_stream(phase):
-        return iter(strategy.distribute_datasets_from_function(lambda context: batches(
-            dataset, phase.level, phase.minibatch, minibatches, position.nimg, options.seed, config.data.mirror, context)))
+        return iter(strategy.distribute_datasets_from_function(lambda context: reals(phase, context)))
+
+    def prepare_next():
+        """Compiles the graph of the next stretch of the schedule."""
+        following = [phase for start, _, phase in schedule.phases(total_nimg) if start > position.nimg]
+        if following:
+            context = tf.distribute.InputContext(num_replicas_in_sync=strategy.num_replicas_in_sync)
+            iteration.prepare(reals(following[0], context).element_spec, following[0].level, following[0].fading)
 
     def save_fakes(lod):
         picture = grid.fakes(state.Gs, lod)
@@ -106,8 +117,8 @@ def train(config, run_dir, strategy, dataset, schedule, state):
 
     if chief and not resumed:
         save_fakes(schedule.at(0).lod)
-    stream_of = None
-    with StopSignal(strategy, num_workers) as stop:
+    stream_of = graph_of = None
+    with StopSignal(strategy, num_workers) as stop, ThreadPoolExecutor(1) as background:
         while position.nimg < total_nimg and not stop.requested():
             phase = schedule.at(position.nimg)
             if options.reset_optimizers and blocks_change(position.lod, phase.lod):
@@ -117,6 +128,10 @@ def train(config, run_dir, strategy, dataset, schedule, state):
                 stream, stream_of = new_stream(phase), (phase.level, phase.minibatch)
             averages.add(run(iteration, next_batch(stream), position.nimg, phase))
             position.nimg += minibatches * phase.minibatch
+            # Of several workers each would have to trace at the same moment, for their reductions find each other by order.
+            if graph_of != (*stream_of, phase.fading) and num_workers == 1:
+                graph_of = (*stream_of, phase.fading)
+                background.submit(prepare_next)
             position.lod = phase.lod
             report.progress(position.nimg)
             if options.verbose:

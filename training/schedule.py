@@ -14,6 +14,11 @@ class Phase(NamedTuple):
     D_learning_rate: float
     tick_nimg: int          # Real images per tick.
 
+    @property
+    def fading(self):
+        """Whether the next lower resolution takes part."""
+        return self.lod != self.level
+
 
 @dataclass(frozen=True)
 class Schedule:

@@ -3,13 +3,14 @@
 Everything here runs on any tf.distribute strategy. All randomness is a function of (seed, nimg): each replica draws the
 numbers of the whole global minibatch and takes its own rows, so that a run does not depend on the number of devices.
 """
+import collections
 import functools
 
 import numpy as np
 import tensorflow as tf
 
 from data.pipeline import process_reals
-from networks.layers import lerp
+from networks.layers import fading, lerp
 from training.losses import discriminator_loss, generator_loss
 from training.optimizer import assign
 
@@ -59,54 +60,79 @@ def statistic_names(label_size):
             'D_skipped', 'G_skipped', 'D_loss_scale', 'G_loss_scale']
 
 
-def make_iteration(strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_kwargs, jit=False):
-    """Returns iteration(batch, nimg, fade, G_learning_rate, D_learning_rate, level) -> statistics [S].
+class Iteration:
+    """`rounds` times {`D_repeats` times {D step on the next reals, Gs update}, G step} in one call of a tf.function.
 
-    An iteration is `rounds` times {`D_repeats` times {D step on the next reals, Gs update}, G step}; the statistics
-    (`statistic_names`) are means over rounds and replicas. `batch` is an element of data.pipeline.batches over
-    rounds * D_repeats minibatches; nimg an int64 tensor, fade a float32 tensor or the number 0, the rates float32
-    tensors, `level` a Python int: one trace per level and minibatch, fading or not.
+    iteration(batch, nimg, fade, G_learning_rate, D_learning_rate, level) -> statistics [S] (`statistic_names`), means over
+    rounds and replicas. `batch` is an element of data.pipeline.batches over rounds * D_repeats minibatches; nimg an int64
+    tensor, fade a float32 tensor or the number 0, the rates float32 tensors, `level` a Python int. There is one graph per
+    level and minibatch, fading or not; `prepare` makes one ready ahead of its first call.
     """
-    names = statistic_names(state.D.label_size)
-    replicas = strategy.num_replicas_in_sync
-    on_cpu = not tf.config.list_logical_devices('GPU')  # Where cores, not one large device, share the work.
-    compute_d, compute_g = (functools.partial(f, state, loss_kwargs, in_halves=on_cpu) for f in (d_gradients, g_gradients))
-    if jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
-        compute_d, compute_g = (tf.function(f, jit_compile=True, autograph=False) for f in (compute_d, compute_g))
-    pairs_at = averaged_pairs(state.G, state.Gs)
+
+    def __init__(self, strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_kwargs, jit=False):
+        self._strategy, self._state, self._seed = strategy, state, seed
+        self._rounds, self._D_repeats, self._Gs_decay = rounds, D_repeats, Gs_decay
+        self._names = statistic_names(state.D.label_size)
+        on_cpu = not tf.config.list_logical_devices('GPU')  # Where cores, not one large device, share the work.
+        compute = [functools.partial(f, state, loss_kwargs, in_halves=on_cpu) for f in (d_gradients, g_gradients)]
+        if jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
+            compute = [tf.function(f, jit_compile=True, autograph=False) for f in compute]
+        self._compute_d, self._compute_g = compute
+        self._pairs_at = averaged_pairs(state.G, state.Gs)
+        # A tf.function is locked while it traces, so each graph has one of its own.
+        self._functions = collections.defaultdict(lambda: tf.function(self._run))
+
+    def __call__(self, batch, nimg, fade, G_learning_rate, D_learning_rate, level):
+        key = level, self._minibatch(batch), fading(fade)
+        return self._functions[key](batch, tf.constant(self._rounds), nimg, fade, G_learning_rate, D_learning_rate, level)
+
+    def prepare(self, batch_spec, level, fades):
+        """Traces and optimizes the graph for one replica's `batch_spec`, by running it for no rounds; safe in any thread."""
+        batch = self._strategy.experimental_distribute_values_from_function(
+            lambda _: {key: tf.zeros(spec.shape, spec.dtype) for key, spec in batch_spec.items()})
+        zero = tf.constant(0.0)
+        function = self._functions[level, self._minibatch(batch), fades]
+        function(batch, tf.constant(0), tf.constant(0, tf.int64), zero if fades else 0, zero, zero, level)
+
+    @property
+    def num_traces(self):
+        """How many graphs were traced so far."""
+        return sum(function.experimental_get_tracing_count() for function in list(self._functions.values()))
+
+    def _minibatch(self, batch):
+        """Images per replica and D step."""
+        return self._strategy.experimental_local_results(batch['images'])[0].shape[1]
+
+    def _run(self, batch, rounds, nimg, fade, G_learning_rate, D_learning_rate, level):
+        replicas, total = self._strategy.num_replicas_in_sync, tf.zeros([len(self._names)])
+        shown_per_round = self._D_repeats * self._minibatch(batch) * replicas
+        for index in tf.range(rounds):
+            shown = nimg + tf.cast(index, tf.int64) * shown_per_round
+            result = self._strategy.run(self._replica_round, args=(
+                batch, index, shown, fade, G_learning_rate, D_learning_rate, level))
+            total += self._strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / replicas
+        return total / tf.cast(rounds, tf.float32)
 
     @tf.autograph.experimental.do_not_convert  # Nothing in it needs converting, which took half of the time to trace.
-    def replica_round(batch, index, nimg, fade, G_learning_rate, D_learning_rate, level):
-        n = batch['images'].shape[1]
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        latents, mixing_factors = _draw(seed, nimg, D_repeats, n, n * replicas, replica, state.G.latent_size)
+    def _replica_round(self, batch, index, nimg, fade, G_learning_rate, D_learning_rate, level):
+        state, D_repeats, n = self._state, self._D_repeats, batch['images'].shape[1]
+        replicas = tf.distribute.get_replica_context()
+        latents, mixing_factors = _draw(self._seed, nimg, D_repeats, n, n * replicas.num_replicas_in_sync,
+                                        replicas.replica_id_in_sync_group, state.G.latent_size)
         statistics = {}
         for repeat in range(D_repeats):
             element = {key: value[index * D_repeats + repeat] for key, value in batch.items()}
-            gradients, terms = compute_d(process_reals(element['images'], fade), element['labels'],
-                                         latents[repeat], mixing_factors[repeat], level, fade)
+            gradients, terms = self._compute_d(process_reals(element['images'], fade), element['labels'],
+                                               latents[repeat], mixing_factors[repeat], level, fade)
             statistics |= terms | {'D_loss_scale': tf.identity(state.D_optimizer.loss_scale)}
             statistics['D_skipped'] = state.D_optimizer.apply(gradients, D_learning_rate)
-            update_average(pairs_at[level], Gs_decay)
+            update_average(self._pairs_at[level], self._Gs_decay)
         with tf.control_dependencies([statistics['D_skipped']]):  # Earlier, it would hold memory while D's step needs most.
             fresh_latents = tf.identity(latents[D_repeats])
-        gradients, terms = compute_g(element['random_labels'], fresh_latents, level, fade)
+        gradients, terms = self._compute_g(element['random_labels'], fresh_latents, level, fade)
         statistics |= terms | {'G_loss_scale': tf.identity(state.G_optimizer.loss_scale)}
         statistics['G_skipped'] = state.G_optimizer.apply(gradients, G_learning_rate)
-        return tf.stack([tf.reduce_mean(statistics[name]) for name in names])
-
-    @tf.function
-    def iteration(batch, nimg, fade, G_learning_rate, D_learning_rate, level):
-        n = tf.nest.flatten(strategy.experimental_local_results(batch['images']))[0].shape[1]
-        total = tf.zeros([len(names)])
-        for index in tf.range(rounds):
-            shown = nimg + tf.cast(index, tf.int64) * D_repeats * n * replicas
-            result = strategy.run(replica_round, args=(
-                batch, index, shown, fade, G_learning_rate, D_learning_rate, level))
-            total += strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / replicas
-        return total / rounds
-
-    return iteration
+        return tf.stack([tf.reduce_mean(statistics[name]) for name in self._names])
 
 
 def _draw(seed, nimg, D_repeats, n, minibatch, replica, latent_size):
