@@ -1,4 +1,7 @@
 """Settings of the whole process; every command imports this before NumPy and TensorFlow."""
+import contextlib
+import ctypes
+import gc
 import logging as python_logging
 import os
 import sys
@@ -24,7 +27,6 @@ if _is_zen_4():
     os.environ.setdefault('NPY_DISABLE_CPU_FEATURES', 'AVX512_SKX AVX512_ICL AVX512_SPR X86_V4')
 
 
-
 class _KerasExtras:
     """Tells Keras, while it is imported, that these are not installed: it would import them for wrappers not used here.
 
@@ -46,15 +48,26 @@ _TRACEBACK = flags.DEFINE_bool('traceback', False, 'Print the Python traceback o
 
 
 def suit_threads_to(fmap_max):
-    """Lets small networks train with two kernels at a time, half of the cores for each; call it before importing TensorFlow.
+    """Lets small networks run two kernels at a time, each on half of the cores; call it before TensorFlow runs anything.
 
-    The step has two chains of kernels at any time, whatever the number of cores. On 2 cores this made steps of at most 64
-    feature maps 1.7 times faster at 4x4, 1.4 at 8x8, 1.1 at 32x32: their kernels are too short to be shared by all cores.
-    With 512 maps TensorFlow's default, in which all kernels share all cores, is as fast; on a GPU it does not matter.
+    The training step has two chains of kernels at any time, whatever the number of cores, and so has generating. On 2 cores
+    this made steps of at most 64 feature maps 1.7 times faster at 4x4, 1.4 at 8x8, 1.1 at 32x32: their kernels are too short
+    to be shared by all cores. With 512 maps TensorFlow's default, in which all kernels share all cores, is as fast; on a GPU
+    it does not matter. TF_NUM_INTEROP_THREADS and TF_NUM_INTRAOP_THREADS, if set, are left alone.
     """
-    if fmap_max <= 64 and not os.path.exists('/proc/driver/nvidia'):
-        os.environ.setdefault('TF_NUM_INTEROP_THREADS', '2')
-        os.environ.setdefault('TF_NUM_INTRAOP_THREADS', str(max(os.cpu_count() // 2, 1)))
+    chosen = {'TF_NUM_INTEROP_THREADS', 'TF_NUM_INTRAOP_THREADS'} & os.environ.keys()
+    if fmap_max <= 64 and not chosen and not os.path.exists('/proc/driver/nvidia'):
+        import tensorflow as tf
+        with contextlib.suppress(RuntimeError):  # Something ran already: then the threads stay as they are.
+            tf.config.threading.set_inter_op_parallelism_threads(2)
+            tf.config.threading.set_intra_op_parallelism_threads(max(os.cpu_count() // 2, 1))
+
+
+def release_memory():
+    """Gives the memory that was freed back to the system; with another C library than glibc it does nothing."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def run(main):

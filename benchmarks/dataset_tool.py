@@ -3,8 +3,9 @@
     python benchmarks/dataset_tool.py [--num_workers=2]
 
 The pictures are drawn first: smooth shapes and a little noise, about as hard to decode as photographs. Every measurement
-runs in a process of its own, as a user's command does. Prints images/s, processor time per image (which other programs at
-work disturb less) and peak memory, then one line of JSON.
+runs in a process of its own, as a user's command does. Prints images/s, their share of the limit (decoding the same files
+with Pillow in as many processes and doing nothing else; reading the same bytes front to back), processor time per image
+(which other programs at work disturb less) and peak memory, then one line of JSON.
 """
 import os
 import sys
@@ -14,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import runtime  # isort: skip - before TensorFlow.
 import dataclasses
 import json
+import multiprocessing
 import resource
 import subprocess
 import tempfile
@@ -70,7 +72,33 @@ def measure_read(path, level, minibatch, rounds):
     return clocks() - start
 
 
-MEASUREMENTS = {'build': measure_build, 'read': measure_read}
+def decode(path):
+    """Decodes a file with Pillow."""
+    with Image.open(path) as image:
+        image.load()
+
+
+def measure_decode(target, folder, times, num_workers):
+    """Times of decoding what `measure_build` builds from, and nothing else."""
+    paths = sorted(entry.path for entry in os.scandir(folder)) * times
+    start = clocks()
+    with multiprocessing.Pool(num_workers) as pool:
+        pool.map(decode, paths, chunksize=16)
+    return clocks() - start
+
+
+def measure_scan(path, level, minibatch, rounds):
+    """Times of reading as many bytes as `measure_read` does, front to back, and looking at them."""
+    from data.tfrecords import Dataset, level_files
+    dataset = Dataset(path)
+    name, = level_files(os.path.basename(path), (dataset.resolution >> level).bit_length() - 1)
+    start = clocks()
+    for _ in range(max(minibatch * NUM_BATCHES // dataset.num_images, 1)):
+        np.fromfile(os.path.join(path, name), np.uint8).sum()
+    return clocks() - start
+
+
+MEASUREMENTS = {'build': measure_build, 'decode': measure_decode, 'read': measure_read, 'scan': measure_scan}
 
 
 def measure(name, *arguments):
@@ -89,12 +117,13 @@ def main(argv):
         return
     results = []
 
-    def report(what, images, *measurement):
+    def report(what, images, limit, *measurement):
         seconds, processor, main_peak, worker_peak = measure(*measurement)
-        results.append({'what': what, 'images_per_second': images / seconds, 'processor_ms': 1000 * processor / images,
-                        'peak_mb': main_peak, 'worker_peak_mb': worker_peak})
-        print(f'{what:40} {images / seconds:8.0f} images/s, {1000 * processor / images:6.3f} ms, '
-              f'{main_peak:4.0f} MB, largest worker {worker_peak:4.0f} MB')
+        share = measure(limit, *measurement[1:])[0] / seconds
+        results.append({'what': what, 'images_per_second': images / seconds, 'share': share,
+                        'processor_ms': 1000 * processor / images, 'peak_mb': main_peak, 'worker_peak_mb': worker_peak})
+        print(f'{what:40} {images / seconds:8.0f} images/s, {share:4.2f} of the limit, {1000 * processor / images:6.3f} ms, '
+              f'{main_peak:4.0f} MB, largest worker {worker_peak:4.0f} MB', flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
         for resolution, count in SETS:
@@ -102,10 +131,10 @@ def main(argv):
             draw_pictures(pictures, resolution, count)
             for times in (1, 4):  # Memory must not depend on the number of pictures.
                 report(f'build from {times * count} PNGs of {resolution}x{resolution}', times * count,
-                       'build', f'{target}-{times}', pictures, times, flags.FLAGS.num_workers)
+                       'decode', 'build', f'{target}-{times}', pictures, times, flags.FLAGS.num_workers)
             for side in (4, resolution):
                 report(f'read {NUM_BATCHES} batches of 16 at {side}x{side}', 16 * NUM_BATCHES,
-                       'read', f'{target}-1', (resolution // side).bit_length() - 1, 16, 4)
+                       'scan', 'read', f'{target}-1', (resolution // side).bit_length() - 1, 16, 4)
     print(json.dumps(results))
 
 

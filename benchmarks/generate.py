@@ -2,8 +2,10 @@
 
     python benchmarks/generate.py [--configs=64,1024] [--seconds=10]
 
-64: fmap_base 1024, fmap_max 64, minibatch 8. 1024: the default feature maps, minibatch 4. The ways take turns, round by
-round, so that a busy machine slows all of them alike: trust the ratios more than the figures. The last line is JSON.
+64: fmap_base 1024, fmap_max 64, minibatch 8. 1024: the default feature maps, minibatch 4. The ways and plain matrix
+products (2048^3, float32, on all cores) take turns, round by round, so that a busy machine slows all of them alike: trust
+the ratios more than the figures. `share` is the rate of G's convolutions and matrix products relative to the plain ones'.
+The last line is JSON.
 """
 import os
 import sys
@@ -12,18 +14,20 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
+import subprocess
 import time
 
 import numpy as np
 import tensorflow as tf
 from absl import flags
+from machine import forward_gflop, peak_mib, sgemm, sgemm_gflops
 
 from networks.images import generate_images
 from networks.progan import Discriminator, Generator
 from networks.serving import signatures
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('configs', ['64', '1024'], 'Which of 64 and 1024 to time.')
+flags.DEFINE_list('configs', ['64', '1024'], 'Which of 64 and 1024 to time; each has a process of its own.')
 flags.DEFINE_float('seconds', 10.0, 'Time for each way of generating, about.')
 
 CONFIGS = {'64': ({'resolution': 64, 'fmap_base': 1024, 'fmap_max': 64}, 8), '1024': ({'resolution': 1024}, 4)}
@@ -43,21 +47,35 @@ def ways(Gs, D, minibatch):
 
 def iterator_rate(Gs, minibatch, seconds, rate):
     """Images per second of generate_images over about `seconds` at an expected rate, its own tracing left out."""
-    n = minibatch * max(int(seconds * rate / minibatch), 2)
-    batches = generate_images(Gs, np.random.RandomState(0).randn(n + minibatch, Gs.latent_size), minibatch=minibatch)
-    next(batches)
+    count, ahead = max(int(seconds * rate / minibatch), 4), 4  # It works ahead as much when the clock stops as when it starts.
+    latents = np.random.RandomState(0).randn((count + 2 * ahead) * minibatch, Gs.latent_size)
+    batches = generate_images(Gs, latents, minibatch=minibatch)
+    for _ in range(ahead):
+        next(batches)
     start = time.perf_counter()
-    return sum(map(len, batches)) / (time.perf_counter() - start)
+    for _ in range(count):
+        next(batches)
+    return count * minibatch / (time.perf_counter() - start)
 
 
 def main(argv):
+    if len(FLAGS.configs) > 1:  # Each with the threads that suit it.
+        results = {}
+        for name in FLAGS.configs:
+            command = [sys.executable, __file__, f'--configs={name}', f'--seconds={FLAGS.seconds}']
+            *table, line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+            print(*table, sep='\n', flush=True)
+            results |= json.loads(line)
+        print(json.dumps(results))
+        return
     results = {}
     for name in FLAGS.configs:
         if name not in CONFIGS:
             raise ValueError(f'--configs={name} is not known; use {" or ".join(CONFIGS)}.')
         arguments, minibatch = CONFIGS[name]
+        runtime.suit_threads_to(arguments.get('fmap_max', 512))
         Gs, D = Generator(**arguments, seed=1), Discriminator(**arguments, seed=1)
-        functions = ways(Gs, D, minibatch)
+        functions = ways(Gs, D, minibatch) | {'matrix products': sgemm()}
         for function in functions.values():
             function()  # Traces.
         times = {way: [] for way in functions}
@@ -66,16 +84,20 @@ def main(argv):
                 start = time.perf_counter()
                 function()
                 times[way].append(time.perf_counter() - start)
+        sgemm_rate = sgemm_gflops(float(np.median(times.pop('matrix products'))))
         rates = {way: minibatch / float(np.median(values)) for way, values in times.items()}
         device = 'GPU' if tf.config.list_physical_devices('GPU') else f'{os.cpu_count()} CPU cores'
-        print(f'{name}x{name}, minibatch {minibatch}, {device}:')
-        for way, rate in rates.items():
-            print(f'  {way:27s} {rate:9.2f} images/s  {rate / rates["serving_default"]:6.2f} x')
         rates['generate_images'] = iterator_rate(Gs, minibatch, FLAGS.seconds, rates['serving_default'])
-        print(f'  {"generate_images, afterwards":27s} {rates["generate_images"]:9.2f} images/s')
+        print(f'{name}x{name}, minibatch {minibatch}, {device}, sgemm {sgemm_rate:.0f} GFLOP/s, peak memory '
+              f'{peak_mib():.0f} MiB:')
+        for way, rate in rates.items():
+            print(f'  {way:27s} {rate:9.2f} images/s  {rate / rates["serving_default"]:6.2f} x  share '
+                  f'{rate * forward_gflop(Gs, 0) / sgemm_rate:.2f}')
         png_ms = 1000 / rates['generate_png'] - 1000 / rates['serving_default']
         print(f'  PNG encoding: {png_ms:.2f} ms per image')
-        results[name] = {'minibatch': minibatch, 'images_per_second': rates, 'png_ms_per_image': png_ms}
+        results[name] = {'minibatch': minibatch, 'images_per_second': rates, 'png_ms_per_image': png_ms,
+                         'sgemm_gflops': sgemm_rate, 'peak_memory_mib': peak_mib(),
+                         'share': rates['generate_images'] * forward_gflop(Gs, 0) / sgemm_rate}
     print(json.dumps(results))
 
 

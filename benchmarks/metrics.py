@@ -2,7 +2,9 @@
 
     python benchmarks/metrics.py [--num_images=1024] [--resolution=128]
 
-Prints both times, their ratio and the largest relative difference of the values, then one line of JSON.
+Prints both times, their ratio, the largest relative difference of the values, the share of plain matrix products
+(2048^3, float32, NumPy, same process) that the metric's own products and filters run at, each separable filter counted by
+its taps, and peak memory; then one line of JSON. SWD sorts for most of its time, which no product counts.
 """
 import os
 import sys
@@ -15,6 +17,7 @@ import time
 
 import numpy as np
 from absl import flags
+from machine import SGEMM_SIZE, peak_mib, timed
 from scipy import ndimage
 
 from metrics import ms_ssim
@@ -130,10 +133,12 @@ def fast_ms_ssim(images, minibatch):
     return metric.end()
 
 
-def compare(name, fast, straightforward):
+def compare(name, fast, straightforward, gflop, sgemm_gflops):
     """Runs both once, prints and returns times, ratios and the largest relative difference."""
     seconds, cpu_seconds, values = [], [], []
     for run in fast, straightforward:
+        if run is straightforward:
+            peak = peak_mib()  # Of ours, which runs first.
         start, cpu_start = time.perf_counter(), time.process_time()
         values.append(np.array(run()))
         seconds.append(time.perf_counter() - start)
@@ -142,8 +147,10 @@ def compare(name, fast, straightforward):
     ratio, cpu_ratio = seconds[1] / seconds[0], cpu_seconds[1] / cpu_seconds[0]
     print(f'{name}: {seconds[0]:.2f} s ({cpu_seconds[0]:.2f} s CPU), straightforward {seconds[1]:.2f} s '
           f'({cpu_seconds[1]:.2f} s CPU): {ratio:.1f} times faster ({cpu_ratio:.1f} times less CPU), '
-          f'values within {difference:.1e}', flush=True)
-    return {f'{name}_seconds': round(seconds[0], 3), f'{name}_straightforward_seconds': round(seconds[1], 3),
+          f'values within {difference:.1e}; share {gflop / seconds[0] / sgemm_gflops:.2f} of sgemm {sgemm_gflops:.0f}, '
+          f'peak memory {peak:.0f} MiB', flush=True)
+    return {f'{name}_share': gflop / seconds[0] / sgemm_gflops, f'{name}_peak_memory_mib': peak,
+            f'{name}_seconds': round(seconds[0], 3), f'{name}_straightforward_seconds': round(seconds[1], 3),
             f'{name}_ratio': round(ratio, 2), f'{name}_cpu_ratio': round(cpu_ratio, 2),
             f'{name}_relative_difference': float(difference)}
 
@@ -151,11 +158,17 @@ def compare(name, fast, straightforward):
 def main(_):
     n, r, minibatch = FLAGS.num_images, FLAGS.resolution, 64
     reals, fakes = discs(n, r, seed=0), discs(n, r, seed=1)
-    report = {'num_images': n, 'resolution': r, 'cpus': os.cpu_count(), 'numpy': np.__version__}
+    matrix = np.random.RandomState(0).randn(SGEMM_SIZE, SGEMM_SIZE).astype(np.float32)
+    sgemm_gflops = 2 * SGEMM_SIZE ** 3 / timed(lambda: matrix @ matrix, 2) / 1e9
+    values = 3 * r * r * 4 / 3 * n / 1e9  # Of all levels of one set, in billions.
+    projections = 2 * len(swd.resolutions(r)) * 128 * n * 2 * 147 * 512 / 1e9
+    report = {'num_images': n, 'resolution': r, 'cpus': os.cpu_count(), 'numpy': np.__version__,
+              'sgemm_gflops': sgemm_gflops}
     report |= compare('SWD', lambda: fast_swd(reals, fakes, np.random.RandomState(123), minibatch),
-                      lambda: straightforward_swd(reals, fakes, np.random.RandomState(123), minibatch))
+                      lambda: straightforward_swd(reals, fakes, np.random.RandomState(123), minibatch),
+                      projections + 2 * values * 2 * 2 * 10, sgemm_gflops)
     report |= compare('MS-SSIM', lambda: fast_ms_ssim(fakes, minibatch),
-                      lambda: straightforward_ms_ssim(fakes, minibatch))
+                      lambda: straightforward_ms_ssim(fakes, minibatch), values / 2 * 5 * 2 * 22, sgemm_gflops)
     print(json.dumps(report))
 
 

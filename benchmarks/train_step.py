@@ -1,170 +1,138 @@
 """Speed of the whole training step (D step, EMA, G step) by resolution: `python benchmarks/train_step.py`.
 
-Method: each row runs in a process of its own, on synthetic images from the real pipeline: the first iteration is timed
-from the start of the process, then iterations of 4 rounds for at least --seconds; img/s counts real images shown to D.
+Method: each row runs in a process of its own, on images in TFRecord files, read by the real pipeline. The first iteration
+is timed from the start of the process; then iterations of 4 rounds (1 beyond 64 maps) and plain matrix products (2048^3,
+float32, on all cores) take turns of half a second for at least --seconds, and medians are told. img/s counts real images
+shown to D.
 GFLOP counts convolutions and matrix products only, as 4*G + 14*D forward passes per image: G runs forward for the fakes
 (1) and forward and backward for its own step (3); D forward and backward on reals and fakes (6), forward, to the images'
-gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). Fused scaling
-convolutions count 16 taps per low-resolution pixel. `share` is the rate relative to 2048^3 float32 matrix products on all
-cores in the same process; the two take turns of half a second, and medians are told. With --profile, also the share of the
-kernels' own time that lies outside convolutions and matrix products, from a tf.profiler trace.
+gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). `share` is the rate of
+those relative to the matrix products'. `reading` is the time that the input pipeline takes for an image when it runs alone,
+relative to the step's. From a tf.profiler trace: `kernels` is how many run at a time on average, `outside` the share of
+their time that lies outside convolutions and matrix products.
 """
-import pathlib
+import os
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import runtime  # isort: skip (it must come before TensorFlow)
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import runtime  # isort: skip (it must come before TensorFlow)
 import collections
 import json
-import os
+import pathlib
 import statistics
 import subprocess
 import tempfile
 import time
 
+import numpy as np
 from absl import flags
+from machine import forward_gflop, peak_mib, sgemm, sgemm_gflops, timed
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('resolutions', ['4', '8', '16', '32', '64'], 'Resolutions to measure.')
-flags.DEFINE_integer('fmap_base', 1024, 'See config.')
-flags.DEFINE_integer('fmap_max', 64, 'See config.')
-flags.DEFINE_integer('minibatch', 16, 'Images per D step.')
+flags.DEFINE_list('rows', ['4:64:16', '8:64:16', '16:64:16', '32:64:16', '64:64:16', '16:512:8', '32:512:8', '256:64:8',
+                           '1024:64:4'], 'What to measure, each as resolution:maps:minibatch; fmap_base is 16 maps.')
 flags.DEFINE_integer('network_resolution', None, 'Resolution of the networks; default: the one that is measured.')
 flags.DEFINE_string('precision', 'fp32', 'fp32, fp16 or bf16.')
 flags.DEFINE_bool('jit', False, 'Compile with XLA.')
-flags.DEFINE_float('seconds', 5.0, 'Measure at least so long.')
+flags.DEFINE_float('seconds', 6.0, 'Measure at least so long.')
 flags.DEFINE_bool('profile', True, 'Also profile which kernels take the time.')
 flags.DEFINE_bool('kernels', False, 'Print the kernels that take most time, too.')
-flags.DEFINE_integer('one', None, 'Measure this resolution in this process and print JSON.')
+flags.DEFINE_string('dataset', None, 'Internal: measure the only row in this process, on this data set.')
 
 STARTED = time.perf_counter()
-ROUNDS = 4
-SGEMM_SIZE = 2048
 
 
 def main(argv):
-    if FLAGS.one:
-        print(json.dumps(measure(FLAGS.one)))
+    if FLAGS.dataset:
+        print(json.dumps(measure(*(int(part) for part in FLAGS.rows[0].split(':')), FLAGS.dataset)))
         return
-    print(f'{"res":>4s}{"img/s":>9s}{"GFLOP/s":>9s}{"share":>7s}{"sgemm":>7s}{"first step":>12s}{"peak memory":>13s}'
-          f'{"outside conv+matmul":>21s}')
+    print(f'{"res":>4s}{"maps":>5s}{"batch":>6s}{"img/s":>9s}{"share":>7s}{"sgemm":>7s}{"first step":>12s}'
+          f'{"peak memory":>13s}{"reading":>9s}{"kernels":>9s}{"outside":>9s}')
     rows = []
-    for resolution in FLAGS.resolutions:
-        command = [sys.executable, __file__, *sys.argv[1:], f'--one={resolution}']
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode:
-            raise ValueError(f'measuring {resolution} failed: {result.stderr[-2000:]}')
-        row = json.loads(result.stdout.splitlines()[-1])
-        outside = f'{row["outside"]:20.0%}' if row['outside'] is not None else ''
-        print(f'{row["resolution"]:4d}{row["images_per_sec"]:9.2f}{row["gflops"]:9.1f}{row["share"]:7.2f}'
-              f'{row["sgemm_gflops"]:7.0f}{row["first_step_sec"]:10.1f} s{row["peak_memory_mib"]:9.0f} MiB {outside}')
-        rows.append(row)
+    with tempfile.TemporaryDirectory() as folder:
+        for text in FLAGS.rows:
+            resolution = FLAGS.network_resolution or int(text.split(':')[0])
+            dataset = os.path.join(folder, f'noise{resolution}')
+            if not os.path.exists(dataset):
+                write_noise(dataset, resolution)
+            result = subprocess.run([sys.executable, __file__, *sys.argv[1:], f'--rows={text}', f'--dataset={dataset}'],
+                                    capture_output=True, text=True)
+            if result.returncode:
+                raise ValueError(f'measuring {text} failed: {result.stderr[-2000:]}')
+            row = json.loads(result.stdout.splitlines()[-1])
+            profile = f'{row["kernels"]:9.2f}{row["outside"]:9.1%}' if FLAGS.profile else ''
+            print(f'{row["resolution"]:4d}{row["maps"]:5d}{row["minibatch"]:6d}{row["images_per_sec"]:9.2f}'
+                  f'{row["share"]:7.2f}{row["sgemm_gflops"]:7.0f}{row["first_step_sec"]:10.1f} s'
+                  f'{row["peak_memory_mib"]:9.0f} MiB{row["reading"]:9.2%}{profile}', flush=True)
+            print(*result.stdout.splitlines()[:-1], sep='\n', end='')
+            rows.append(row)
     print(json.dumps(rows))
 
 
-def measure(resolution):
-    """Measures one resolution -> dict of figures."""
+def write_noise(target, resolution):
+    """A data set of 512 images of noise, or of 64 MB."""
+    from data.writer import Writer
+    random = np.random.RandomState(0)
+    with Writer(target, resolution, 3) as writer:
+        for _ in range(min(512, 2 ** 26 // (3 * resolution ** 2))):
+            writer.add(random.randint(256, size=[1, 3, resolution, resolution]).astype(np.uint8))
+
+
+def measure(resolution, maps, minibatch, path):
+    """Measures one row -> dict of figures."""
     import dataclasses
 
-    runtime.suit_threads_to(FLAGS.fmap_max)
+    runtime.suit_threads_to(maps)
     import tensorflow as tf
 
     import config as configs
     from data.pipeline import batches
-    from data.tfrecords import SyntheticDataset
+    from data.tfrecords import Dataset
     from training.devices import POLICIES, make_strategy
-    from training.report import peak_memory_mib
     from training.state import make_state
     from training.step import Iteration
 
-    strategy = make_strategy()
-    config = configs.resolve(['syn1024rgb'], [f'network.fmap_base={FLAGS.fmap_base}', f'network.fmap_max={FLAGS.fmap_max}'])
-    sections = dataclasses.asdict(config)
-    dataset = SyntheticDataset(FLAGS.network_resolution or resolution)
+    strategy, rounds = make_strategy(), 4 if maps <= 64 else 1
+    config = configs.resolve([], [f'network.fmap_base={16 * maps}', f'network.fmap_max={maps}'])
+    sections, dataset = dataclasses.asdict(config), Dataset(path)
     state = make_state(dataset, sections['network'], sections['optimizer'], FLAGS.precision, POLICIES[FLAGS.precision], 1)
-    iteration = Iteration(strategy, state, seed=1, rounds=ROUNDS, D_repeats=1, Gs_decay=0.999,
+    iteration = Iteration(strategy, state, seed=1, rounds=rounds, D_repeats=1, Gs_decay=0.999,
                           loss_kwargs=sections['loss'], jit=FLAGS.jit)
     level = (dataset.resolution // resolution).bit_length() - 1
-    stream = iter(batches(dataset, level, FLAGS.minibatch, ROUNDS, 0, 1, False))
+    stream = iter(batches(dataset, level, minibatch, rounds, 0, 1, mirror=True))
 
-    def step(count=1):
-        for _ in range(count):
-            result = iteration(next(stream), tf.constant(0, tf.int64), 0, tf.constant(0.001),
-                               tf.constant(0.001), level)
-        return result.numpy()
+    def step():
+        return iteration(next(stream), tf.constant(0, tf.int64), 0, tf.constant(0.001), tf.constant(0.001), level).numpy()
 
-    step(1)
+    step()
     first_step = time.perf_counter() - STARTED
-    step(2)
-    peak = peak_memory_mib()
+    step(), step()
+    peak = peak_mib()
     gflop = 4 * forward_gflop(state.G, level) + 14 * forward_gflop(state.D, level)
-    products = sgemm(tf)
-    shares, rates, sgemm_rates, started = [], [], [], time.perf_counter()
+    products, shares, rates, sgemm_rates, started = sgemm(), [], [], [], time.perf_counter()
     while time.perf_counter() - started < FLAGS.seconds or len(shares) < 3:
-        seconds = timed(step, 0.5)
-        rates.append(ROUNDS * FLAGS.minibatch / seconds)
-        sgemm_rates.append(os.cpu_count() * 2 * SGEMM_SIZE ** 3 / timed(products, 0.3) / 1e9)
+        rates.append(rounds * minibatch / timed(step, 0.5))
+        sgemm_rates.append(sgemm_gflops(timed(products, 0.3)))
         shares.append(rates[-1] * gflop / sgemm_rates[-1])
-    images_per_sec, sgemm_rate = statistics.median(rates), statistics.median(sgemm_rates)
-    outside = None
+    images_per_sec = statistics.median(rates)
+    reading = timed(lambda: next(stream), 2) / (rounds * minibatch)
+    profile = {}
     if FLAGS.profile:
-        seconds = kernel_seconds(lambda: step(2))
-        outside = 1 - sum(t for kind, t in seconds.items() if 'Conv2D' in kind or 'MatMul' in kind) / seconds.total()
+        seconds, counts, span = kernel_times(lambda: (step(), step()))
+        products = sum(t for kind, t in seconds.items() if 'Conv2D' in kind or 'MatMul' in kind)
+        profile = {'kernels': seconds.total() / span, 'outside': 1 - products / seconds.total()}
         if FLAGS.kernels:
             for kind, t in seconds.most_common(30):
-                print(f'{kind:40s}{t / seconds.total():7.1%}', file=sys.stderr)
-    return {'resolution': resolution, 'fmap_base': FLAGS.fmap_base, 'fmap_max': FLAGS.fmap_max,
-            'minibatch': FLAGS.minibatch, 'precision': FLAGS.precision, 'images_per_sec': images_per_sec,
-            'gflops': images_per_sec * gflop, 'sgemm_gflops': sgemm_rate, 'share': statistics.median(shares),
-            'first_step_sec': first_step, 'peak_memory_mib': peak,
-            'outside': outside}
+                print(f'{kind:40s}{t / seconds.total():7.1%}{counts[kind] / (2 * rounds):8.1f} per round')
+    return profile | {'resolution': resolution, 'maps': maps, 'minibatch': minibatch, 'precision': FLAGS.precision,
+            'images_per_sec': images_per_sec, 'gflops': images_per_sec * gflop,
+            'sgemm_gflops': statistics.median(sgemm_rates), 'share': statistics.median(shares),
+            'first_step_sec': first_step, 'peak_memory_mib': peak, 'reading': reading * images_per_sec}
 
 
-def forward_gflop(network, level):
-    """GFLOP of convolutions and matrix products of one image's forward pass at `level`, without the fading path."""
-    total = 0
-    for name, layer in network.named_layers.items():
-        block = name.split('/')[0]
-        size = network.resolution >> int(block.split('_lod')[1]) if '_lod' in block else int(block.split('x')[0])
-        used = size == network.resolution >> level if '_lod' in block else size <= network.resolution >> level
-        if not used:
-            continue
-        *kernel, inputs, outputs = layer.weight.shape
-        if not kernel:
-            total += 2 * inputs * outputs
-        elif getattr(layer, 'scaling', None):
-            total += 2 * 16 * inputs * outputs * (size // 2) ** 2
-        else:
-            total += 2 * kernel[0] * kernel[1] * inputs * outputs * size ** 2
-    return total / 1e9
-
-
-def sgemm(tf):
-    """A function that computes as many float32 matrix products 2048^3 at once as keep all cores busy."""
-    matrices = tf.random.stateless_normal([os.cpu_count(), SGEMM_SIZE, SGEMM_SIZE], [0, 1])
-
-    @tf.function
-    def products(x):
-        return [tf.reduce_sum(tf.matmul(x[i], x[i])) for i in range(os.cpu_count())]
-
-    def run():
-        return [product.numpy() for product in products(matrices)]
-    run()
-    return run
-
-
-def timed(run, seconds):
-    """Seconds that `run()` takes, the mean of as many runs as fit into `seconds`, at least one."""
-    count, started = 0, time.perf_counter()
-    while not count or time.perf_counter() - started < seconds:
-        run()
-        count += 1
-    return (time.perf_counter() - started) / count
-
-
-def kernel_seconds(run):
-    """{kernel type: seconds} of what the CPU's kernels took during `run()`, from a tf.profiler trace."""
+def kernel_times(run):
+    """From a tf.profiler trace of `run()`: {kernel type: seconds}, {kernel type: number}, seconds from first to last."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
     with tempfile.TemporaryDirectory() as folder:
@@ -172,13 +140,17 @@ def kernel_seconds(run):
             run()
         trace, = pathlib.Path(folder).rglob('*.xplane.pb')
         space = xplane_pb2.XSpace.FromString(trace.read_bytes())
-    seconds = collections.Counter()
+    seconds, counts, starts, ends = collections.Counter(), collections.Counter(), [], []
     for plane in space.planes:
-        for event in (event for line in plane.lines for event in line.events):
+        for line, event in ((each, event) for each in plane.lines for event in each.events):
             _, colon, kind = plane.event_metadata[event.metadata_id].name.partition(':')  # 'name of the node:kernel'.
             if colon and kind.isidentifier() and kind not in ('While', 'If', 'PartitionedCall', 'StatefulPartitionedCall'):
-                seconds[kind] += event.duration_ps / 1e12
-    return seconds
+                duration = event.duration_ps / 1e12
+                seconds[kind] += duration
+                counts[kind] += 1
+                starts.append(line.timestamp_ns / 1e9 + event.offset_ps / 1e12)
+                ends.append(starts[-1] + duration)
+    return seconds, counts, max(ends) - min(starts)
 
 
 if __name__ == '__main__':

@@ -30,11 +30,12 @@ def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, d
     if minibatch < 1:
         raise ValueError(f'The minibatch is {minibatch}; use 1 or more.')
     devices = devices or [device.name for device in tf.config.list_logical_devices('GPU')] or ['CPU:0']
+    calls = 2 if 'CPU' in devices[0] else 1  # At a time: each kernel waits for the one before, and leaves cores idle.
     if 'CPU' in devices[0]:
-        _check_memory(Gs, min(minibatch, len(latents)), len(devices))
+        _check_memory(Gs, min(minibatch, len(latents)), min(calls * len(devices), -(-len(latents) // minibatch)))
     # The first device has the network; each other one gets a copy of it.
     functions = [_generator_on(device, Gs, lod, shrink, copy=i > 0) for i, device in enumerate(devices)]
-    return _run(functions, latents, labels, minibatch)
+    return _run(functions, calls, latents, labels, minibatch)
 
 
 def stored_lod(network):
@@ -85,9 +86,9 @@ def _generator_on(device, Gs, lod, shrink, copy):
     return on_device
 
 
-def _run(functions, latents, labels, minibatch):
-    # One thread per device; the second minibatch in its queue hides what the consumer does with the first.
-    pools = [concurrent.futures.ThreadPoolExecutor(1) for _ in functions]
+def _run(functions, calls, latents, labels, minibatch):
+    # `calls` threads per device; one more minibatch in its queue hides what the consumer does with the first.
+    pools = [concurrent.futures.ThreadPoolExecutor(calls) for _ in functions]
 
     def submit(i, start):
         k, rows = i % len(functions), slice(start, start + minibatch)
@@ -95,7 +96,7 @@ def _run(functions, latents, labels, minibatch):
 
     try:
         starts = enumerate(range(0, len(latents), minibatch))
-        pending = [submit(*item) for item in itertools.islice(starts, 2 * len(functions))]
+        pending = [submit(*item) for item in itertools.islice(starts, (calls + 1) * len(functions))]
         while pending:
             yield pending.pop(0).result()
             pending += [submit(*item) for item in itertools.islice(starts, 1)]
@@ -113,16 +114,16 @@ def memory_per_image(Gs):
     return 4 * (4 * largest + 4 * 4 ** Gs.resolution_log2 * Gs.num_channels)
 
 
-def _check_memory(Gs, minibatch, devices):
-    """On a CPU, asking for too much ends in a killed process instead of an error: refuse before."""
+def _check_memory(Gs, minibatch, calls):
+    """On a CPU, asking for too much in `calls` at a time ends in a killed process instead of an error: refuse before."""
     try:
         with open('/proc/meminfo') as file:
             free = 1024 * int(re.search(r'MemAvailable:\s*(\d+) kB', file.read())[1])
     except (OSError, TypeError):
         return  # Not a Linux: nothing to compare with.
-    fits = free // memory_per_image(Gs) // devices
+    fits = free // memory_per_image(Gs) // calls
     if minibatch > fits:
-        need = minibatch * devices * memory_per_image(Gs)
+        need = minibatch * calls * memory_per_image(Gs)
         raise ValueError(f'Minibatches of {minibatch} images of {Gs.resolution}x{Gs.resolution} need about '
                          f'{need / 2**30:.0f} GB of memory, {free / 2**30:.0f} GB are free; use '
                          f'--minibatch={max(fits, 1)}.')

@@ -43,6 +43,16 @@ def _shape(x):
     return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
 
 
+def _add_bias(x, bias):
+    return _add_bias_of_training(x, bias) if record.could_possibly_record() else tf.nn.bias_add(x, bias)
+
+
+@tf.custom_gradient
+def _add_bias_of_training(x, bias):
+    # Not BiasAddGrad: oneDNN would compute it within the kernel's gradient, which then takes a tenth longer.
+    return tf.nn.bias_add(x, bias), lambda gradient: (gradient, tf.reduce_sum(gradient, range(len(x.shape) - 1)))
+
+
 def _leaky_relu(x):
     """Leaky ReLU of slope 0.2. Under a gradient tape it keeps its output, not its input too: both have the same sign."""
     # SavedModels and ONNX files cannot hold a gradient of our own, and need none.
@@ -81,19 +91,15 @@ class _WScale(keras.layers.Layer):
                                       initializer=keras.initializers.RandomNormal(stddev=stddev, seed=self.seed))
         self.bias = self.add_weight(name='bias', shape=[channels], autocast=False, initializer='zeros')
 
-    def parameters(self):
-        """(kernel, bias) as `call` takes them. Whoever calls the layer several times can compute them once."""
-        weight = tf.convert_to_tensor(self.weight.value)
-        scaled = weight * self.weight_scale if self.weight_scale != 1.0 else weight
-        return (self._kernel(tf.cast(scaled, self.compute_dtype)),
-                tf.cast(tf.convert_to_tensor(self.bias.value), self.compute_dtype))
+    def kernel_of(self, weight):
+        """What multiplies the input at run time, a linear function of the weight."""
+        return tf.cast(weight * self.weight_scale if self.weight_scale != 1.0 else weight, self.compute_dtype)
 
-    def _kernel(self, scaled_weight):
-        return scaled_weight
-
-    def call(self, x, parameters=None):
-        kernel, bias = parameters or self.parameters()
-        return _ACTIVATIONS[self.activation](tf.nn.bias_add(self._product(x, kernel), bias))
+    def call(self, x, kernel=None):
+        if kernel is None:
+            kernel = self.kernel_of(tf.convert_to_tensor(self.weight.value))
+        bias = tf.cast(tf.convert_to_tensor(self.bias.value), self.compute_dtype)
+        return _ACTIVATIONS[self.activation](_add_bias(self._product(x, kernel), bias))
 
     def get_config(self):
         return {**super().get_config(), 'gain': self.gain, 'use_wscale': self.use_wscale,
@@ -105,10 +111,34 @@ def run_layer(layer, x):
     return layer(x)
 
 
-def sharing_parameters():
-    """Like `run_layer`, but each layer's parameters are computed once, however often it runs; for one step of training."""
-    parameters_of = functools.cache(_WScale.parameters)
-    return lambda layer, x: layer(x, parameters=parameters_of(layer))
+def sharing_kernels():
+    """Like `run_layer`, but each layer's kernel is computed once, however often it runs; for one step of training.
+
+    Its gradient is computed for each run apart and added up at the weight, as without: the sum is rounded in the reference's
+    order, and an ulp turns leaky ReLUs around.
+    """
+    @functools.cache
+    def weight_and_kernel(layer):
+        weight = tf.convert_to_tensor(layer.weight.value)
+        return weight, layer.kernel_of(weight)
+
+    def run(layer, x):
+        weight, kernel = weight_and_kernel(layer)
+        return layer(x, kernel=_known_function(layer.kernel_of, weight, kernel))
+    return run
+
+
+def _known_function(linear_function, x, value):
+    """`value` as linear_function(x), without computing it again."""
+    @tf.custom_gradient
+    def known(x):
+        def gradient(upstream):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = linear_function(x)  # Pruned from the graph: a linear function's gradient needs no values.
+            return tape.gradient(y, x, upstream)
+        return value, gradient
+    return known(x)
 
 
 @keras.saving.register_keras_serializable('progan')
@@ -163,12 +193,13 @@ class WScaleConv(_WScale):
         maps = [self.filters, channels] if self.scaling == 'up' else [channels, self.filters]
         self._add_weights([k, k, *maps], k * k * channels, self.filters)
 
-    def _kernel(self, scaled_weight):
+    def kernel_of(self, weight):
+        scaled = super().kernel_of(weight)
         if self.scaling == 'up':
-            return _sum_of_shifts(scaled_weight)
+            return _sum_of_shifts(scaled)
         if self.scaling == 'down':
-            return _sum_of_shifts(scaled_weight * 0.25)
-        return scaled_weight
+            return _sum_of_shifts(scaled * 0.25)
+        return scaled
 
     def _product(self, x, kernel):
         if self.scaling == 'up':

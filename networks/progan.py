@@ -143,7 +143,7 @@ class Generator(_Network):
         self.built = True
 
     def call(self, latents, labels=None, level=0, fade=0.0, run=run_layer):
-        """-> images [N, r, r, C] of `level`; `labels` may be None when label_size is 0. `run`: see sharing_parameters."""
+        """-> images [N, r, r, C] of `level`; `labels` may be None when label_size is 0. `run`: see sharing_kernels."""
         self.check_level(level)
         if self.label_size:
             latents = tf.concat([latents, tf.cast(labels, latents.dtype)], axis=-1)

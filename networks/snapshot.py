@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import h5py
 
+import runtime
 from files import replacing
 from networks.progan import Discriminator, Generator
 
@@ -64,7 +65,9 @@ def load_snapshot(path, names=('G', 'D', 'Gs'), dtype=None):
 
 def _read_network(path, file, name, dtype):
     group = file[name]
-    network = _CLASSES[name](**json.loads(group.attrs['arguments']), dtype=dtype)
+    arguments = json.loads(group.attrs['arguments'])
+    runtime.suit_threads_to(arguments['fmap_max'])
+    network = _CLASSES[name](**arguments, dtype=dtype)
     assign(network, {key: group[key][()] for key in _dataset_names(group)}, source=path)
     return network
 

@@ -130,7 +130,7 @@ def test_one_trace_per_level_and_minibatch_fading_or_not(data_dir):
               (0, 0.0, 4, 0.001), (0, 0.0, 4, 0.003)]
     for level, fade, minibatch, learning_rate in phases:
         setup.run(2, level, fade, minibatch, learning_rate)
-    assert setup.iteration.num_traces == len({(level, fade > 0, minibatch) for level, fade, minibatch, _ in phases}) == 5
+    assert len(setup.iteration.graphs()) == len({(level, fade > 0, minibatch) for level, fade, minibatch, _ in phases}) == 5
 
 
 @pytest.mark.parametrize('devices', [1, 2])
@@ -142,9 +142,9 @@ def test_a_graph_prepared_while_another_trains_changes_nothing_and_is_the_one_th
     thread.start()
     prepared.run(4, level=1, fade=0.0), plain.run(4, level=1, fade=0.0)
     thread.join()
-    assert prepared.iteration.num_traces == 2
+    assert len(prepared.iteration.graphs()) == 2
     prepared.run(2, level=0, fade=0.5), plain.run(2, level=0, fade=0.5)
-    assert prepared.iteration.num_traces == 2
+    assert len(prepared.iteration.graphs()) == 2
     for name, weight in plain.weights().items():
         assert_allclose(prepared.weights()[name], weight, atol=1e-6, err_msg=name)
 

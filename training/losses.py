@@ -4,7 +4,7 @@ Every function returns `(loss [N], terms)`: `terms` holds the named statistics [
 """
 import tensorflow as tf
 
-from networks.layers import lerp, sharing_parameters
+from networks.layers import lerp, sharing_kernels
 
 
 def generator_loss(G, D, latents, labels, level, fade, cond_weight=1.0, in_halves=False):
@@ -13,7 +13,7 @@ def generator_loss(G, D, latents, labels, level, fade, cond_weight=1.0, in_halve
     `in_halves`: two halves of the minibatch take their way at the same time, which keeps two cores busy where each kernel
     waits for the one before; the same result, but for rounding.
     """
-    where = {'level': level, 'fade': fade}
+    where = {'level': level, 'fade': fade, 'run': sharing_kernels()}
     scores, logits = _judge(D, _generate(G, latents, labels, where, in_halves), where, in_halves)
     loss, terms = -scores, {}
     if D.label_size:
@@ -30,8 +30,7 @@ def discriminator_loss(G, D, reals, labels, latents, mixing_factors, level, fade
     between each real (0) and fake (1) image. `loss_scale` keeps that inner gradient from underflowing in float16;
     `in_halves`: see generator_loss.
     """
-    # D's two calls share no parameters: the sum of their gradients would be rounded in another order than the reference's.
-    where = {'level': level, 'fade': fade}
+    where = {'level': level, 'fade': fade, 'run': sharing_kernels()}
     fakes = tf.cast(_generate(G, latents, labels, where, in_halves), reals.dtype)
     # One pass for both: their stddev groups stay apart. Larger matrices, half the calls.
     scores, logits = D(tf.concat([reals, fakes], 0), num_batches=2, **where)
@@ -54,8 +53,8 @@ def discriminator_loss(G, D, reals, labels, latents, mixing_factors, level, fade
 def _generate(G, latents, labels, where, in_halves):
     if not in_halves or latents.shape[0] % 2:
         return G(latents, labels, **where)
-    labels, run = tf.split(labels, 2) if G.label_size else [None, None], sharing_parameters()
-    return tf.concat([G(*half, run=run, **where) for half in zip(tf.split(latents, 2), labels, strict=True)], 0)
+    labels = tf.split(labels, 2) if G.label_size else [None, None]
+    return tf.concat([G(*half, **where) for half in zip(tf.split(latents, 2), labels, strict=True)], 0)
 
 
 def _judge(D, images, where, in_halves):
@@ -65,8 +64,7 @@ def _judge(D, images, where, in_halves):
         return D(images, **where)
     # Each half has half of the groups of minibatch stddev; a group holds images i, i + N/g, i + 2N/g, ...
     halves = tf.split(tf.reshape(images, [group_size, -1, *shape]), 2, axis=1)  # 2 x [g, N/2g, H, W, C]
-    run = sharing_parameters()
-    judged = [D(tf.reshape(half, [n // 2, *shape]), run=run, **where) for half in halves]
+    judged = [D(tf.reshape(half, [n // 2, *shape]), **where) for half in halves]
     scores, logits = (
         tf.concat([tf.reshape(half, [group_size, -1, *half.shape[1:]]) for half in halves], axis=1)  # [g, N/g, ...]
         for halves in zip(*judged, strict=True))

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from data.pipeline import process_reals
 from networks.layers import fading, lerp
+from runtime import release_memory
 from training.losses import discriminator_loss, generator_loss
 from training.optimizer import assign
 
@@ -81,23 +82,31 @@ class Iteration:
         self._pairs_at = averaged_pairs(state.G, state.Gs)
         # A tf.function is locked while it traces, so each graph has one of its own.
         self._functions = collections.defaultdict(lambda: tf.function(self._run))
+        self._ready = set()
 
     def __call__(self, batch, nimg, fade, G_learning_rate, D_learning_rate, level):
-        key = level, self._minibatch(batch), fading(fade)
-        return self._functions[key](batch, tf.constant(self._rounds), nimg, fade, G_learning_rate, D_learning_rate, level)
+        function = self._compiled(batch, level, fading(fade))
+        return function(batch, tf.constant(self._rounds), nimg, fade, G_learning_rate, D_learning_rate, level)
 
     def prepare(self, batch_spec, level, fades):
-        """Traces and optimizes the graph for one replica's `batch_spec`, by running it for no rounds; safe in any thread."""
-        batch = self._strategy.experimental_distribute_values_from_function(
-            lambda _: {key: tf.zeros(spec.shape, spec.dtype) for key, spec in batch_spec.items()})
-        zero = tf.constant(0.0)
-        function = self._functions[level, self._minibatch(batch), fades]
-        function(batch, tf.constant(0), tf.constant(0, tf.int64), zero if fades else 0, zero, zero, level)
+        """Compiles the graph for one replica's `batch_spec`; safe in any thread."""
+        self._compiled(self._strategy.experimental_distribute_values_from_function(
+            lambda _: {key: tf.zeros(spec.shape, spec.dtype) for key, spec in batch_spec.items()}), level, fades)
 
-    @property
-    def num_traces(self):
-        """How many graphs were traced so far."""
-        return sum(function.experimental_get_tracing_count() for function in list(self._functions.values()))
+    def _compiled(self, batch, level, fades):
+        """The function of a graph, which TensorFlow traces and optimizes when it runs first: for no rounds, here."""
+        key = level, self._minibatch(batch), fades
+        function, zero = self._functions[key], tf.constant(0.0)
+        if key not in self._ready:
+            function(batch, tf.constant(0), tf.constant(0, tf.int64), zero if fades else 0, zero, zero, level)
+            release_memory()  # Before the first round takes its own: the peak is lower by what compiling left behind.
+            self._ready.add(key)
+        return function
+
+    def graphs(self):
+        """What was traced so far: concrete functions."""
+        return [graph for function in list(self._functions.values())
+                for graph in function._list_all_concrete_functions()]  # Public only as SavedModel's.
 
     def _minibatch(self, batch):
         """Images per replica and D step."""

@@ -1,0 +1,137 @@
+"""What several devices cost and move: `python benchmarks/devices.py`.
+
+First the cost of distribution itself: the same global minibatch on one device and on two logical CPU devices, which share
+the same cores. The work is equal, so the ratio of the rates is what copies, reductions and smaller kernels cost. The two
+take turns, in processes of their own, each against plain matrix products (2048^3) in the same process; medians of
+--repeats. Then what a round of D and G step of the official network (1024x1024) computes and moves at each resolution:
+GFLOP by the count of train_step.py, the gradients that each device gives to the all-reduce, and what a ring sends and
+receives per device, 2 (n - 1) / n of them, with the minibatches of the presets.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import runtime  # isort: skip (it must come before TensorFlow)
+import dataclasses
+import json
+import statistics
+import subprocess
+import time
+
+from absl import flags
+from machine import forward_gflop, peak_mib, sgemm, sgemm_gflops, timed
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list('resolutions', ['4', '32'], 'Resolutions to measure, with 64 maps and minibatch 16.')
+flags.DEFINE_integer('repeats', 3, 'Measurements of each kind.')
+flags.DEFINE_integer('devices', None, 'Internal: measure this number of devices in this process.')
+
+ROUNDS, MINIBATCH, MAPS = 4, 16, 64
+
+
+def main(argv):
+    if FLAGS.devices:
+        print(json.dumps(measure(FLAGS.devices, int(FLAGS.resolutions[0]))))
+        return
+    rows = []
+    for resolution in map(int, FLAGS.resolutions):
+        found = {1: [], 2: []}
+        for _ in range(FLAGS.repeats):
+            for devices, results in found.items():
+                command = [sys.executable, __file__, f'--devices={devices}', f'--resolutions={resolution}']
+                results.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        one, two = ({key: statistics.median(result[key] for result in results) for key in results[0]}
+                    for results in found.values())
+        rows.append({'resolution': resolution, 'one': one, 'two': two, 'ratio': two['share'] / one['share']})
+        print(f'{resolution}x{resolution}: one device {one["images_per_sec"]:.1f} images/s (share {one["share"]:.2f} of '
+              f'sgemm {one["sgemm_gflops"]:.0f}, {one["peak_memory_mib"]:.0f} MiB), two {two["images_per_sec"]:.1f} '
+              f'({two["share"]:.2f}, {two["peak_memory_mib"]:.0f} MiB): {rows[-1]["ratio"]:.2f} x; '
+              f'{two["all_reduces"]:.0f} all-reduces per round, of {two["gradient_mb"]:.2f} MB in all', flush=True)
+    print(json.dumps({'measured': rows, 'official': official()}))
+
+
+def measure(devices, resolution):
+    """Measures a number of logical devices -> dict of figures."""
+    runtime.suit_threads_to(MAPS)
+    import tensorflow as tf
+
+    import config as configs
+    from data.pipeline import batches
+    from data.tfrecords import SyntheticDataset
+    from training.devices import POLICIES, make_strategy
+    from training.state import make_state
+    from training.step import Iteration
+
+    strategy = make_strategy(devices, cpu_devices=2)
+    sections = dataclasses.asdict(configs.resolve([], [f'network.fmap_base={16 * MAPS}', f'network.fmap_max={MAPS}']))
+    dataset = SyntheticDataset(resolution)
+    with strategy.scope():
+        state = make_state(dataset, sections['network'], sections['optimizer'], 'fp32', POLICIES['fp32'], 1)
+    iteration = Iteration(strategy, state, seed=1, rounds=ROUNDS, D_repeats=1, Gs_decay=0.999, loss_kwargs=sections['loss'])
+    stream = iter(strategy.distribute_datasets_from_function(
+        lambda context: batches(dataset, 0, MINIBATCH, ROUNDS, 0, 1, False, context)))
+
+    def step():
+        return iteration(next(stream), tf.constant(0, tf.int64), 0, tf.constant(0.001), tf.constant(0.001), 0).numpy()
+
+    step(), step()
+    products, rates, sgemm_rates, started = sgemm(), [], [], time.perf_counter()
+    while time.perf_counter() - started < 5 or len(rates) < 3:
+        rates.append(ROUNDS * MINIBATCH / timed(step, 0.5))
+        sgemm_rates.append(sgemm_gflops(timed(products, 0.3)))
+    gflop = round_gflop(state.G, state.D, 0)
+    return {'images_per_sec': statistics.median(rates), 'sgemm_gflops': statistics.median(sgemm_rates),
+            'share': statistics.median(rate * gflop / other for rate, other in zip(rates, sgemm_rates, strict=True)),
+            'peak_memory_mib': peak_mib(), 'all_reduces': num_all_reduces(iteration) / devices,
+            'gradient_mb': gradient_bytes(state.G, state.D, 0) / 1e6}
+
+
+def num_all_reduces(iteration):
+    """All-reduces of all devices in the one graph that was traced."""
+    graph = iteration.graphs()[0].graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return sum(node.op.startswith(('CollectiveReduce', 'NcclAllReduce')) for node in nodes)
+
+
+def round_gflop(G, D, level):
+    """GFLOP per image of a round: 4*G + 14*D forward passes."""
+    return 4 * forward_gflop(G, level) + 14 * forward_gflop(D, level)
+
+
+def gradient_bytes(G, D, level):
+    """Bytes of the gradients of one round: those of D's step and of G's, float32."""
+    def used(network):
+        reached = network.variables_at(level)
+        return sum(4 * v.numpy().size for name, v in reached.items() if '_lod' not in name or f'_lod{level}/' in name)
+    return used(G) + used(D)
+
+
+def official():
+    """The table of the official network -> rows of it."""
+    import config as configs
+    from networks.progan import Discriminator, Generator
+    from training.schedule import Schedule
+    G, D = Generator(seed=1), Discriminator(seed=1)
+    presets = {1: 'v2-1gpu', 2: 'v2-2gpus', 8: 'v2-8gpus'}
+    schedules = {n: configs.resolve([preset, 'fp16']).schedule for n, preset in presets.items()}
+    rows = []
+    print('\n   res  GFLOP/image  gradients MB' + ''.join(f'{f"on {n}: images, GFLOP, MB":>26s}' for n in presets))
+    for level in range(G.max_level, -1, -1):
+        resolution, columns = 1024 >> level, []
+        row = {'resolution': resolution, 'gflop_per_image': round_gflop(G, D, level),
+               'gradient_mb': gradient_bytes(G, D, level) / 1e6}
+        for n, section in schedules.items():
+            schedule = Schedule(1024, n, **dataclasses.asdict(section))
+            nimg = next(start for start, _, phase in schedule.phases(12e6) if phase.resolution == resolution)
+            images = schedule.at(nimg + 1).minibatch // n
+            row[f'{n}_gpus'] = {'images': images, 'gflop': images * row['gflop_per_image'],
+                                'mb': row['gradient_mb'] * 2 * (n - 1) / n}
+            columns.append(f'{images:6d} {row[f"{n}_gpus"]["gflop"]:10.0f} {row[f"{n}_gpus"]["mb"]:7.1f}')
+        print(f'{resolution:6d} {row["gflop_per_image"]:11.2f} {row["gradient_mb"]:13.1f} ' + ' '.join(columns))
+        rows.append(row)
+    return rows
+
+
+if __name__ == '__main__':
+    runtime.run(main)

@@ -1,0 +1,88 @@
+"""The yardsticks of the other benchmarks, and the rates of this machine by them: `python benchmarks/machine.py`.
+
+sgemm: float32 matrix products 2048^3, as many at once as there are cores, in GFLOP/s. `timed` repeats for a time, so
+that two things can take turns and be compared although a machine is shared.
+"""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import runtime  # isort: skip (it must come before TensorFlow)
+import json
+import resource
+
+SGEMM_SIZE = 2048
+
+
+def sgemm():
+    """A function that computes the products once with TensorFlow, as the networks do, and `sgemm_rate` of its time."""
+    import tensorflow as tf
+    matrices = tf.random.stateless_normal([os.cpu_count(), SGEMM_SIZE, SGEMM_SIZE], [0, 1])
+
+    @tf.function
+    def products(x):
+        return [tf.reduce_sum(tf.matmul(x[i], x[i])) for i in range(os.cpu_count())]
+
+    def run():
+        return [product.numpy() for product in products(matrices)]
+    run()
+    return run
+
+
+def sgemm_gflops(seconds):
+    """GFLOP/s of products that took so long."""
+    return os.cpu_count() * 2 * SGEMM_SIZE ** 3 / seconds / 1e9
+
+
+def timed(run, seconds):
+    """Seconds that `run()` takes, the mean of as many runs as fit into `seconds`, at least one."""
+    count, started = 0, time.perf_counter()
+    while not count or time.perf_counter() - started < seconds:
+        run()
+        count += 1
+    return (time.perf_counter() - started) / count
+
+
+def peak_mib(who=resource.RUSAGE_SELF):
+    """Peak memory of this process so far, in MiB."""
+    return resource.getrusage(who).ru_maxrss / 1024
+
+
+def forward_gflop(network, level):
+    """GFLOP of convolutions and matrix products of one image's forward pass at `level`, without the fading path.
+
+    Fused scaling convolutions count 16 taps per low-resolution pixel.
+    """
+    total = 0
+    for name, layer in network.named_layers.items():
+        block = name.split('/')[0]
+        size = network.resolution >> int(block.split('_lod')[1]) if '_lod' in block else int(block.split('x')[0])
+        used = size == network.resolution >> level if '_lod' in block else size <= network.resolution >> level
+        if not used:
+            continue
+        *kernel, inputs, outputs = layer.weight.shape
+        if not kernel:
+            total += 2 * inputs * outputs
+        elif getattr(layer, 'scaling', None):
+            total += 2 * 16 * inputs * outputs * (size // 2) ** 2
+        else:
+            total += 2 * kernel[0] * kernel[1] * inputs * outputs * size ** 2
+    return total / 1e9
+
+
+def main(argv):
+    import numpy as np
+    matrix = np.random.RandomState(0).randn(SGEMM_SIZE, SGEMM_SIZE).astype(np.float32)
+    block = np.ones(2 ** 26, np.uint8)
+    row = {'cores': os.cpu_count(), 'sgemm_gflops': sgemm_gflops(timed(sgemm(), 3)),
+           'numpy_sgemm_gflops': 2 * SGEMM_SIZE ** 3 / timed(lambda: matrix @ matrix, 3) / 1e9,
+           'copy_gb_per_second': block.nbytes / timed(block.copy, 1) / 1e9, 'peak_memory_mib': peak_mib()}
+    print(f'{row["cores"]} cores: sgemm {row["sgemm_gflops"]:.0f} GFLOP/s in TensorFlow, {row["numpy_sgemm_gflops"]:.0f} in '
+          f'NumPy; copying memory {row["copy_gb_per_second"]:.1f} GB/s; peak memory {row["peak_memory_mib"]:.0f} MiB')
+    print(json.dumps(row))
+
+
+if __name__ == '__main__':
+    runtime.run(main)

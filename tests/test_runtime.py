@@ -1,0 +1,27 @@
+"""What runtime.py settles for a process, each claim in a process of its own."""
+import subprocess
+import sys
+
+
+def run(script):
+    """The script's output; it starts with `import runtime`."""
+    result = subprocess.run([sys.executable, '-c', f'import runtime\n{script}'], capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()[-1]
+
+
+def test_keras_imports_no_extras_and_others_can():
+    assert run('import sys, keras, tensorflow\n'
+               'before = {"sklearn", "matplotlib"} & sys.modules.keys()\n'
+               'import matplotlib, sklearn\n'
+               'print(before, len({"sklearn", "matplotlib"} & sys.modules.keys()))') == 'set() 2'
+
+
+def test_small_networks_get_two_kernels_at_a_time_unless_something_ran_already():
+    ask = 'threading = tf.config.threading\nprint(threading.get_inter_op_parallelism_threads(), ' \
+          'threading.get_intra_op_parallelism_threads())'
+    few = 'import os; os.cpu_count = lambda: 6\nruntime.suit_threads_to(64)\nimport tensorflow as tf\n'
+    assert run(few + ask) == '2 3'
+    assert run(few.replace('64', '512') + ask) == '0 0'
+    running = 'import tensorflow as tf\ntf.zeros([1])\n'
+    assert run(running + few + ask) == run(running + ask)
