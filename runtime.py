@@ -47,20 +47,22 @@ from absl import app, flags, logging
 _TRACEBACK = flags.DEFINE_bool('traceback', False, 'Print the Python traceback of an error too.')
 
 
-def suit_threads_to(fmap_max):
+def suit_threads_to(fmap_max, one_device=False):
     """Lets small networks run two kernels at a time, each on half of the cores; call it before TensorFlow runs anything.
 
-    The training step has two chains of kernels at any time, whatever the number of cores, and so has generating. On 2 cores
-    this made steps of at most 64 feature maps 1.7 times faster at 4x4, 1.4 at 8x8, 1.1 at 32x32: their kernels are too short
-    to be shared by all cores. With 512 maps TensorFlow's default, in which all kernels share all cores, is as fast; on a GPU
-    it does not matter. TF_NUM_INTEROP_THREADS and TF_NUM_INTRAOP_THREADS, if set, are left alone.
+    The training step has two chains of kernels at any time, whatever the number of cores, and so has generating; kernels of
+    at most 64 feature maps are too short to be shared by all cores. Larger networks on `one_device` run one kernel at a
+    time on all cores, which needs less memory; several devices would have to wait for each other. GPUs do not care.
+    TF_NUM_INTEROP_THREADS and TF_NUM_INTRAOP_THREADS, if set, are left alone.
     """
+    small = fmap_max <= 64
     chosen = {'TF_NUM_INTEROP_THREADS', 'TF_NUM_INTRAOP_THREADS'} & os.environ.keys()
-    if fmap_max <= 64 and not chosen and not os.path.exists('/proc/driver/nvidia'):
-        import tensorflow as tf
-        with contextlib.suppress(RuntimeError):  # Something ran already: then the threads stay as they are.
-            tf.config.threading.set_inter_op_parallelism_threads(2)
-            tf.config.threading.set_intra_op_parallelism_threads(max(os.cpu_count() // 2, 1))
+    if chosen or os.path.exists('/proc/driver/nvidia') or not (small or one_device):
+        return
+    import tensorflow as tf
+    with contextlib.suppress(RuntimeError):  # Something ran already: then the threads stay as they are.
+        tf.config.threading.set_inter_op_parallelism_threads(2 if small else 1)
+        tf.config.threading.set_intra_op_parallelism_threads(max(os.cpu_count() // (2 if small else 1), 1))
 
 
 def release_memory():

@@ -1,5 +1,6 @@
 """Trains a ProGAN: `python train.py --config=celebahq,v2-8gpus,fp16`; without flags, the demo on handwritten digits."""
 import runtime  # isort: skip (it must come before TensorFlow)
+import os
 
 from absl import flags
 
@@ -32,7 +33,8 @@ def main(argv):
     run_dir = FLAGS.resume and runs.locate(FLAGS.results_dir, FLAGS.resume)
     config = resumed_config(run_dir, overrides) if run_dir else configs.resolve(FLAGS.config, overrides)
 
-    runtime.suit_threads_to(config.network.fmap_max)
+    one_device = config.train.devices == 1 and not FLAGS.cpu_devices and 'TF_CONFIG' not in os.environ
+    runtime.suit_threads_to(config.network.fmap_max, one_device)
     from training import describe, devices, loop  # Only now: they import TensorFlow.
     strategy = devices.make_strategy(config.train.devices, FLAGS.cpu_devices, config.train.deterministic)
     init_from = None if run_dir and runs.has_checkpoint(run_dir) else config.train.init_from

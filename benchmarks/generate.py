@@ -47,7 +47,7 @@ def ways(Gs, D, minibatch):
 
 def iterator_rate(Gs, minibatch, seconds, rate):
     """Images per second of generate_images over about `seconds` at an expected rate, its own tracing left out."""
-    count, ahead = max(int(seconds * rate / minibatch), 4), 4  # It works ahead as much when the clock stops as when it starts.
+    count, ahead = max(int(seconds * rate / minibatch), 4), 4  # It is as far ahead when the clock stops as when it starts.
     latents = np.random.RandomState(0).randn((count + 2 * ahead) * minibatch, Gs.latent_size)
     batches = generate_images(Gs, latents, minibatch=minibatch)
     for _ in range(ahead):

@@ -83,7 +83,7 @@ def measure(resolution, maps, minibatch, path):
     """Measures one row -> dict of figures."""
     import dataclasses
 
-    runtime.suit_threads_to(maps)
+    runtime.suit_threads_to(maps, one_device=True)
     import tensorflow as tf
 
     import config as configs

@@ -23,5 +23,6 @@ def test_small_networks_get_two_kernels_at_a_time_unless_something_ran_already()
     few = 'import os; os.cpu_count = lambda: 6\nruntime.suit_threads_to(64)\nimport tensorflow as tf\n'
     assert run(few + ask) == '2 3'
     assert run(few.replace('64', '512') + ask) == '0 0'
+    assert run(few.replace('64', '512, one_device=True') + ask) == '1 6'
     running = 'import tensorflow as tf\ntf.zeros([1])\n'
     assert run(running + few + ask) == run(running + ask)

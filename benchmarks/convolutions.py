@@ -1,0 +1,74 @@
+"""How fast single convolutions run, the upper limit of the training step: `python benchmarks/convolutions.py`.
+
+Method: eight independent convolutions of one kind in a graph, two kernels at a time with one core each, as networks of at
+most 64 maps train; their rate relative to plain matrix products (2048^3, float32, on all cores) in the same process, the
+best of half a second. Kinds: forward, toward the images, toward the kernel; 3x3, and the 4x4 of stride 2 that scales.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import runtime  # isort: skip (it must come before TensorFlow)
+import json
+import time
+
+from machine import peak_mib, sgemm, sgemm_gflops
+
+COUNT = 8
+# Images, pixels, maps in, maps out, kernel size, stride: what the step runs most of.
+SHAPES = [(32, 4, 64, 64, 3, 1), (32, 8, 64, 64, 3, 1), (16, 16, 64, 64, 3, 1), (16, 32, 64, 64, 3, 1),
+          (32, 32, 64, 64, 3, 1), (16, 64, 32, 32, 3, 1), (16, 16, 64, 64, 4, 2), (16, 32, 64, 64, 4, 2),
+          (16, 64, 32, 64, 4, 2)]
+
+
+def best(run, seconds=0.5):
+    """Seconds of the fastest run."""
+    run()
+    times, started = [], time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def kinds(n, size, inputs, outputs, kernel, stride):
+    """{kind: a function that runs COUNT convolutions}"""
+    import tensorflow as tf
+
+    def several(*shape):
+        return [tf.Variable(tf.random.stateless_normal(shape, [i, 0])) for i in range(COUNT)]
+    x, w = several(n, size, size, inputs), several(kernel, kernel, inputs, outputs)
+    y = several(n, size // stride, size // stride, outputs)
+    how = {'strides': [1, stride, stride, 1], 'padding': 'SAME'}
+    operations = {
+        'forward': lambda i: tf.nn.conv2d(x[i], w[i], **how),
+        'to images': lambda i: tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=x[i].shape, filter=w[i], out_backprop=y[i], **how),
+        'to kernel': lambda i: tf.raw_ops.Conv2DBackpropFilter(
+            input=x[i], filter_sizes=w[i].shape, out_backprop=y[i], **how)}
+
+    def together(operation):
+        return tf.function(lambda: tf.add_n([tf.reshape(operation(i), [-1])[0] for i in range(COUNT)]))
+    return {kind: together(operation) for kind, operation in operations.items()}
+
+
+def main(argv):
+    runtime.suit_threads_to(64)
+    rate, rows = sgemm_gflops(best(sgemm(), 2)), []
+    print(f'sgemm {rate:.0f} GFLOP/s; shares of it:')
+    print(' images  pixels      maps  kernel  stride   forward to images to kernel')
+    for shape in SHAPES:
+        n, size, inputs, outputs, kernel, stride = shape
+        gflop = COUNT * 2 * n * (size // stride) ** 2 * kernel ** 2 * inputs * outputs / 1e9
+        shares = {kind: gflop / best(lambda run=run: run().numpy()) / rate for kind, run in kinds(*shape).items()}
+        print(f'{n:7d}{size:8d}{inputs:7d}->{outputs:<3d}{kernel:6d}{stride:8d}' + ''.join(
+            f'{share:10.2f}' for share in shares.values()), flush=True)
+        rows.append({'shape': shape, **shares})
+    print(f'peak memory {peak_mib():.0f} MiB')
+    print(json.dumps({'sgemm_gflops': rate, 'rows': rows}))
+
+
+if __name__ == '__main__':
+    runtime.run(main)
