@@ -24,6 +24,7 @@ import time
 import numpy as np
 import scipy.ndimage
 from absl import flags
+from machine import numpy_sgemm_gflops
 
 from data import celebahq, deltas, faces, toyfaces
 from data.writer import Writer
@@ -110,6 +111,9 @@ def main(_):
             print(f'{name:14} {steps[name]:7.3f} {plain[name]:7.3f}')
         seconds, plain_seconds = sum(steps.values()), sum(plain.values())
         print(f'{"all":14} {seconds:7.3f} {plain_seconds:7.3f} ({plain_seconds / seconds:.1f} times)')
+        sgemm = numpy_sgemm_gflops()
+        print(f'decoding alone is {steps["decode"] / seconds:.0%} of that; sgemm {sgemm:.0f} GFLOP/s in NumPy')
+        report |= {'sgemm_gflops': sgemm, 'decode_share': steps['decode'] / seconds}
         report |= {'steps': {name: round(value, 4) for name, value in steps.items()},
                    'processor_seconds': round(seconds, 3), 'times_scipy': round(plain_seconds / seconds, 2)}
 

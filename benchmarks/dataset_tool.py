@@ -23,6 +23,7 @@ import time
 
 import numpy as np
 from absl import flags
+from machine import numpy_sgemm_gflops
 from PIL import Image
 
 from data.build import build
@@ -115,12 +116,13 @@ def main(argv):
         peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         print(json.dumps([*times, *peaks]))
         return
-    results = []
+    results, sgemm = [], numpy_sgemm_gflops()
+    print(f'sgemm {sgemm:.0f} GFLOP/s in NumPy')
 
     def report(what, images, limit, *measurement):
         seconds, processor, main_peak, worker_peak = measure(*measurement)
         share = measure(limit, *measurement[1:])[0] / seconds
-        results.append({'what': what, 'images_per_second': images / seconds, 'share': share,
+        results.append({'what': what, 'images_per_second': images / seconds, 'share': share, 'sgemm_gflops': sgemm,
                         'processor_ms': 1000 * processor / images, 'peak_mb': main_peak, 'worker_peak_mb': worker_peak})
         print(f'{what:40} {images / seconds:8.0f} images/s, {share:4.2f} of the limit, {1000 * processor / images:6.3f} ms, '
               f'{main_peak:4.0f} MB, largest worker {worker_peak:4.0f} MB', flush=True)

@@ -36,6 +36,13 @@ def sgemm_gflops(seconds):
     return os.cpu_count() * 2 * SGEMM_SIZE ** 3 / seconds / 1e9
 
 
+def numpy_sgemm_gflops():
+    """GFLOP/s of one product by NumPy, for what runs without TensorFlow."""
+    import numpy as np
+    matrix = np.random.RandomState(0).randn(SGEMM_SIZE, SGEMM_SIZE).astype(np.float32)
+    return 2 * SGEMM_SIZE ** 3 / timed(lambda: matrix @ matrix, 2) / 1e9
+
+
 def timed(run, seconds):
     """Seconds that `run()` takes, the mean of as many runs as fit into `seconds`, at least one."""
     count, started = 0, time.perf_counter()
@@ -74,10 +81,9 @@ def forward_gflop(network, level):
 
 def main(argv):
     import numpy as np
-    matrix = np.random.RandomState(0).randn(SGEMM_SIZE, SGEMM_SIZE).astype(np.float32)
     block = np.ones(2 ** 26, np.uint8)
     row = {'cores': os.cpu_count(), 'sgemm_gflops': sgemm_gflops(timed(sgemm(), 3)),
-           'numpy_sgemm_gflops': 2 * SGEMM_SIZE ** 3 / timed(lambda: matrix @ matrix, 3) / 1e9,
+           'numpy_sgemm_gflops': numpy_sgemm_gflops(),
            'copy_gb_per_second': block.nbytes / timed(block.copy, 1) / 1e9, 'peak_memory_mib': peak_mib()}
     print(f'{row["cores"]} cores: sgemm {row["sgemm_gflops"]:.0f} GFLOP/s in TensorFlow, {row["numpy_sgemm_gflops"]:.0f} in '
           f'NumPy; copying memory {row["copy_gb_per_second"]:.1f} GB/s; peak memory {row["peak_memory_mib"]:.0f} MiB')

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 from absl import flags
-from machine import SGEMM_SIZE, peak_mib, timed
+from machine import numpy_sgemm_gflops, peak_mib
 from scipy import ndimage
 
 from metrics import ms_ssim
@@ -158,8 +158,7 @@ def compare(name, fast, straightforward, gflop, sgemm_gflops):
 def main(_):
     n, r, minibatch = FLAGS.num_images, FLAGS.resolution, 64
     reals, fakes = discs(n, r, seed=0), discs(n, r, seed=1)
-    matrix = np.random.RandomState(0).randn(SGEMM_SIZE, SGEMM_SIZE).astype(np.float32)
-    sgemm_gflops = 2 * SGEMM_SIZE ** 3 / timed(lambda: matrix @ matrix, 2) / 1e9
+    sgemm_gflops = numpy_sgemm_gflops()
     values = 3 * r * r * 4 / 3 * n / 1e9  # Of all levels of one set, in billions.
     projections = 2 * len(swd.resolutions(r)) * 128 * n * 2 * 147 * 512 / 1e9
     report = {'num_images': n, 'resolution': r, 'cpus': os.cpu_count(), 'numpy': np.__version__,
