@@ -66,8 +66,8 @@ def _judge(D, images, where, in_halves):
     halves = tf.split(tf.reshape(images, [group_size, -1, *shape]), 2, axis=1)  # 2 x [g, N/2g, H, W, C]
     judged = [D(tf.reshape(half, [n // 2, *shape]), **where) for half in halves]
     scores, logits = (
-        tf.concat([tf.reshape(half, [group_size, -1, *half.shape[1:]]) for half in halves], axis=1)  # [g, N/g, ...]
-        for halves in zip(*judged, strict=True))
+        tf.concat([tf.reshape(part, [group_size, -1, *part.shape[1:]]) for part in parts], axis=1)  # [g, N/g, ...]
+        for parts in zip(*judged, strict=True))
     return tf.reshape(scores, [n]), tf.reshape(logits, [n, D.label_size])
 
 
