@@ -16,11 +16,9 @@ import runtime  # isort: skip (it must come before TensorFlow)
 import dataclasses
 import json
 import statistics
-import subprocess
-import time
 
 from absl import flags
-from machine import forward_gflop, peak_mib, sgemm, sgemm_gflops, timed
+from machine import against_sgemm, in_own_process, peak_mib, round_gflop
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('resolutions', ['4', '32'], 'Resolutions to measure, with 64 maps and minibatch 16.')
@@ -39,8 +37,8 @@ def main(argv):
         found = {1: [], 2: []}
         for _ in range(FLAGS.repeats):
             for devices, results in found.items():
-                command = [sys.executable, __file__, f'--devices={devices}', f'--resolutions={resolution}']
-                results.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+                *_, line = in_own_process(__file__, f'--devices={devices}', f'--resolutions={resolution}')
+                results.append(json.loads(line))
         one, two = ({key: statistics.median(result[key] for result in results) for key in results[0]}
                     for results in found.values())
         rows.append({'resolution': resolution, 'one': one, 'two': two, 'ratio': two['share'] / one['share']})
@@ -54,37 +52,21 @@ def main(argv):
 def measure(devices, resolution):
     """Measures a number of logical devices -> dict of figures."""
     runtime.suit_threads_to(MAPS)
-    import tensorflow as tf
+    from _training import Training
 
-    import config as configs
-    from data.pipeline import batches
     from data.tfrecords import SyntheticDataset
-    from training.devices import POLICIES, make_strategy
-    from training.state import make_state
-    from training.step import Iteration
-
+    from training.devices import make_strategy
     strategy = make_strategy(devices, cpu_devices=2)
-    sections = dataclasses.asdict(configs.resolve([], [f'network.fmap_base={16 * MAPS}', f'network.fmap_max={MAPS}']))
-    dataset = SyntheticDataset(resolution)
-    with strategy.scope():
-        state = make_state(dataset, sections['network'], sections['optimizer'], 'fp32', POLICIES['fp32'], 1)
-    iteration = Iteration(strategy, state, seed=1, rounds=ROUNDS, D_repeats=1, Gs_decay=0.999, loss_kwargs=sections['loss'])
-    stream = iter(strategy.distribute_datasets_from_function(
-        lambda context: batches(dataset, 0, MINIBATCH, ROUNDS, 0, 1, False, context)))
+    training = Training(strategy, SyntheticDataset(resolution), MAPS, MINIBATCH, ROUNDS)
+    stream, G, D = training.stream(0), training.state.G, training.state.D
 
     def step():
-        return iteration(next(stream), tf.constant(0, tf.int64), 0, tf.constant(0.001), tf.constant(0.001), 0).numpy()
+        return training.step(stream, 0)
 
     step(), step()
-    products, rates, sgemm_rates, started = sgemm(), [], [], time.perf_counter()
-    while time.perf_counter() - started < 5 or len(rates) < 3:
-        rates.append(ROUNDS * MINIBATCH / timed(step, 0.5))
-        sgemm_rates.append(sgemm_gflops(timed(products, 0.3)))
-    gflop = round_gflop(state.G, state.D, 0)
-    return {'images_per_sec': statistics.median(rates), 'sgemm_gflops': statistics.median(sgemm_rates),
-            'share': statistics.median(rate * gflop / other for rate, other in zip(rates, sgemm_rates, strict=True)),
-            'peak_memory_mib': peak_mib(), 'all_reduces': num_all_reduces(iteration) / devices,
-            'gradient_mb': gradient_bytes(state.G, state.D, 0) / 1e6}
+    return against_sgemm(step, training.images, round_gflop(G, D, 0), 5) | {
+        'peak_memory_mib': peak_mib(), 'all_reduces': num_all_reduces(training.iteration) / devices,
+        'gradient_mb': gradient_bytes(G, D, 0) / 1e6}
 
 
 def num_all_reduces(iteration):
@@ -92,11 +74,6 @@ def num_all_reduces(iteration):
     graph = iteration.graphs()[0].graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     return sum(node.op.startswith(('CollectiveReduce', 'NcclAllReduce')) for node in nodes)
-
-
-def round_gflop(G, D, level):
-    """GFLOP per image of a round: 4*G + 14*D forward passes."""
-    return 4 * forward_gflop(G, level) + 14 * forward_gflop(D, level)
 
 
 def gradient_bytes(G, D, level):

@@ -14,13 +14,12 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
-import subprocess
 import time
 
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from machine import forward_gflop, peak_mib, sgemm, sgemm_gflops
+from machine import forward_gflop, in_own_process, peak_mib, sgemm, sgemm_gflops
 
 from networks.images import generate_images
 from networks.progan import Discriminator, Generator
@@ -62,8 +61,7 @@ def main(argv):
     if len(FLAGS.configs) > 1:  # Each with the threads that suit it.
         results = {}
         for name in FLAGS.configs:
-            command = [sys.executable, __file__, f'--configs={name}', f'--seconds={FLAGS.seconds}']
-            *table, line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+            *table, line = in_own_process(__file__, f'--configs={name}', f'--seconds={FLAGS.seconds}')
             print(*table, sep='\n', flush=True)
             results |= json.loads(line)
         print(json.dumps(results))

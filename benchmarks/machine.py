@@ -12,6 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
 import resource
+import statistics
+import subprocess
 
 SGEMM_SIZE = 2048
 
@@ -52,6 +54,27 @@ def timed(run, seconds):
     return (time.perf_counter() - started) / count
 
 
+def against_sgemm(step, images, gflop, seconds):
+    """`step()`, which handles so many images of `gflop` each, in turns with the products for at least `seconds`.
+
+    -> dict of medians: `images_per_sec`, `sgemm_gflops`, and `share`, the step's GFLOP/s relative to the products'.
+    """
+    products, rates, sgemm_rates, started = sgemm(), [], [], time.perf_counter()
+    while time.perf_counter() - started < seconds or len(rates) < 3:
+        rates.append(images / timed(step, 0.5))
+        sgemm_rates.append(sgemm_gflops(timed(products, 0.3)))
+    return {'images_per_sec': statistics.median(rates), 'sgemm_gflops': statistics.median(sgemm_rates),
+            'share': statistics.median(rate * gflop / other for rate, other in zip(rates, sgemm_rates, strict=True))}
+
+
+def in_own_process(script, *arguments):
+    """Lines that a benchmark prints in a process with threads and peak memory of its own; ValueError when it fails."""
+    result = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
+    if result.returncode:
+        raise ValueError(f'{os.path.basename(script)} {" ".join(arguments)} failed: {result.stderr[-2000:]}')
+    return result.stdout.splitlines()
+
+
 def peak_mib(who=resource.RUSAGE_SELF):
     """Peak memory of this process so far, in MiB."""
     return resource.getrusage(who).ru_maxrss / 1024
@@ -77,6 +100,11 @@ def forward_gflop(network, level):
         else:
             total += 2 * kernel[0] * kernel[1] * inputs * outputs * size ** 2
     return total / 1e9
+
+
+def round_gflop(G, D, level):
+    """GFLOP per image of a round of training, D step and G step: 4*G + 14*D forward passes (train_step.py tells why)."""
+    return 4 * forward_gflop(G, level) + 14 * forward_gflop(D, level)
 
 
 def main(argv):

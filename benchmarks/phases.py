@@ -11,14 +11,12 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import runtime  # isort: skip (it must come before TensorFlow)
-import dataclasses
 import json
-import subprocess
 import threading
 import time
 
 from absl import flags
-from machine import peak_mib, sgemm, sgemm_gflops, timed
+from machine import in_own_process, peak_mib, sgemm, sgemm_gflops, timed
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('resolutions', ['8', '16', '32', '64'], 'Resolutions that training reaches.')
@@ -33,8 +31,8 @@ def main(argv):
     for resolution in FLAGS.resolutions:
         row = {'resolution': int(resolution)}
         for how in ('when reached', 'ahead'):
-            command = [sys.executable, __file__, f'--how={how}', f'--resolutions={resolution}']
-            row[how] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            *_, line = in_own_process(__file__, f'--how={how}', f'--resolutions={resolution}')
+            row[how] = json.loads(line)
         late, ahead = row['when reached'], row['ahead']
         print(f'{resolution}x{resolution}: compiled when reached, training stalls for {late["stall_sec"]:.2f} s; compiled '
               f'ahead {ahead["stall_sec"]:.2f} s, after {ahead["compile_sec"]:.1f} s in the background, in which training '
@@ -48,29 +46,20 @@ def measure(resolution, ahead):
     """Trains at half of `resolution`, then at it -> dict of figures."""
     runtime.suit_threads_to(64)
     import tensorflow as tf
+    from _training import Training
 
-    import config as configs
-    from data.pipeline import batches
     from data.tfrecords import SyntheticDataset
-    from training.devices import POLICIES, make_strategy
-    from training.state import make_state
-    from training.step import Iteration
-    strategy, dataset = make_strategy(), SyntheticDataset(resolution)
-    sections = dataclasses.asdict(configs.resolve([], ['network.fmap_base=1024', 'network.fmap_max=64']))
-    state = make_state(dataset, sections['network'], sections['optimizer'], 'fp32', POLICIES['fp32'], 1)
-    iteration = Iteration(strategy, state, seed=1, rounds=4, D_repeats=1, Gs_decay=0.999, loss_kwargs=sections['loss'])
-    streams = [batches(dataset, level, 16, 4, 0, 1, False) for level in (0, 1)]
-    iterators = [iter(stream) for stream in streams]
-    rate = tf.constant(0.001)
+    from training.devices import make_strategy
+    training = Training(make_strategy(), SyntheticDataset(resolution), maps=64, minibatch=16, rounds=4)
+    streams = [training.stream(level) for level in (0, 1)]
 
     def step(level):
-        fade = 0 if level else tf.constant(0.5)
-        return iteration(next(iterators[level]), tf.constant(0, tf.int64), fade, rate, rate, level).numpy()
+        return training.step(streams[level], level, fade=0 if level else tf.constant(0.5))
 
     step(1)
     alone, figures = timed(lambda: step(1), 2), {}
     if ahead:
-        compiler = threading.Thread(target=iteration.prepare, args=(streams[0].element_spec, 0, True))
+        compiler = threading.Thread(target=training.iteration.prepare, args=(training.batches(0).element_spec, 0, True))
         count, started = 0, time.perf_counter()
         compiler.start()
         while compiler.is_alive():

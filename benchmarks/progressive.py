@@ -3,8 +3,9 @@
 Method: two runs of train.py at 64x64 on 2048 drawn faces see the same images with the same settings; one grows from 4x4,
 each resolution taking as many images to fade in as to train, the other has all layers from the start. Every snapshot's
 sliced Wasserstein distance (2048 images, averaged over the levels 64, 32 and 16) is measured afterwards by evaluate.py. Time
-is that of training alone, without pictures, snapshots and metrics. Prints a table and one line of JSON, and writes
-FOLDER/progressive.png. On two cores it takes about 25 minutes; runs that are already in FOLDER are not repeated.
+is that of training alone, without pictures, snapshots and metrics. Prints a table, this machine's rate of matrix products
+afterwards, peak memory of the runs, and one line of JSON, and writes FOLDER/progressive.png. On
+two cores it takes about 25 minutes; runs that are already in FOLDER are not repeated.
 """
 import os
 import sys
@@ -20,6 +21,7 @@ import subprocess
 import numpy as np
 import PIL.Image
 from absl import flags
+from machine import numpy_sgemm_gflops
 
 from data import celebahq, toyfaces
 from data.writer import Writer
@@ -37,19 +39,22 @@ def main(argv):
     data_dir = os.path.join(FLAGS.out, 'datasets')
     if not os.path.exists(os.path.join(data_dir, 'drawn64')):
         write_faces(os.path.join(data_dir, 'drawn64'))
-    curves = {}
+    curves, memory = {}, {}
     for name, switches in RUNS.items():
         results_dir = os.path.join(FLAGS.out, name)
         if not os.path.exists(results_dir):
             command('train.py', f'--data_dir={data_dir}', f'--results_dir={results_dir}',
                     f'--config={",".join(["v1-1gpu", *switches])}', *(f'--set={override}' for override in settings(name)))
         command('evaluate.py', f'--results_dir={results_dir}', '--run=latest', f'--metrics=swd-{FLAGS.num_images}')
-        curves[name] = read_curve(results_dir)
+        curves[name], memory[name] = read_curve(results_dir)
     for kimg, seconds, swd, other_seconds, other_swd in table(curves):
         print(f'{kimg:6.0f} kimg   growing {seconds:6.0f} s  SWD {swd:6.1f}   all layers {other_seconds:6.0f} s  SWD '
               f'{other_swd:6.1f}   {other_seconds / seconds:4.1f} times faster')
     plot(curves, os.path.join(FLAGS.out, 'progressive.png'))
-    print(json.dumps(curves))
+    sgemm = numpy_sgemm_gflops()
+    print(f'sgemm {sgemm:.0f} GFLOP/s in NumPy; peak memory {memory["growing"]:.0f} MiB growing, '
+          f'{memory["nogrowing"]:.0f} MiB with all layers')
+    print(json.dumps({'curves': curves, 'sgemm_gflops': sgemm, 'peak_memory_mib': memory}))
 
 
 def settings(name):
@@ -86,7 +91,7 @@ def face(index):
 
 
 def read_curve(results_dir):
-    """[(kimg, seconds of training until then, SWD)] of the latest run of a folder."""
+    """[(kimg, seconds of training until then, SWD)] of the latest run of a folder, and its peak memory in MiB."""
     run_dir = max(entry.path for entry in os.scandir(results_dir))
     seconds, curve = 0.0, []
     with open(os.path.join(run_dir, 'metrics.jsonl')) as file:
@@ -96,7 +101,7 @@ def read_curve(results_dir):
         for record in map(json.loads, file):
             seconds += record['sec_per_tick']
             curve.append((record['kimg'], seconds, found[record['nimg'] // 1000]))
-    return curve
+    return curve, record['peak_memory_mib']
 
 
 def table(curves):

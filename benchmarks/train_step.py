@@ -20,14 +20,12 @@ import runtime  # isort: skip (it must come before TensorFlow)
 import collections
 import json
 import pathlib
-import statistics
-import subprocess
 import tempfile
 import time
 
 import numpy as np
 from absl import flags
-from machine import forward_gflop, peak_mib, sgemm, sgemm_gflops, timed
+from machine import against_sgemm, in_own_process, peak_mib, round_gflop, timed
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('rows', ['4:64:16', '8:64:16', '16:64:16', '32:64:16', '64:64:16', '16:512:8', '32:512:8', '256:64:8',
@@ -56,16 +54,14 @@ def main(argv):
             dataset = os.path.join(folder, f'noise{resolution}')
             if not os.path.exists(dataset):
                 write_noise(dataset, resolution)
-            result = subprocess.run([sys.executable, __file__, *sys.argv[1:], f'--rows={text}', f'--dataset={dataset}'],
-                                    capture_output=True, text=True)
-            if result.returncode:
-                raise ValueError(f'measuring {text} failed: {result.stderr[-2000:]}')
-            row = json.loads(result.stdout.splitlines()[-1])
+            *kernels, line = in_own_process(__file__, *sys.argv[1:], f'--rows={text}', f'--dataset={dataset}')
+            row = json.loads(line)
             profile = f'{row["kernels"]:9.2f}{row["outside"]:9.1%}' if FLAGS.profile else ''
             print(f'{row["resolution"]:4d}{row["maps"]:5d}{row["minibatch"]:6d}{row["images_per_sec"]:9.2f}'
                   f'{row["share"]:7.2f}{row["sgemm_gflops"]:7.0f}{row["first_step_sec"]:10.1f} s'
                   f'{row["peak_memory_mib"]:9.0f} MiB{row["reading"]:9.2%}{profile}', flush=True)
-            print(*result.stdout.splitlines()[:-1], sep='\n', end='')
+            if kernels:
+                print(*kernels, sep='\n', flush=True)
             rows.append(row)
     print(json.dumps(rows))
 
@@ -81,42 +77,25 @@ def write_noise(target, resolution):
 
 def measure(resolution, maps, minibatch, path):
     """Measures one row -> dict of figures."""
-    import dataclasses
-
     runtime.suit_threads_to(maps, one_device=True)
-    import tensorflow as tf
+    from _training import Training
 
-    import config as configs
-    from data.pipeline import batches
     from data.tfrecords import Dataset
-    from training.devices import POLICIES, make_strategy
-    from training.state import make_state
-    from training.step import Iteration
-
-    strategy, rounds = make_strategy(), 4 if maps <= 64 else 1
-    config = configs.resolve([], [f'network.fmap_base={16 * maps}', f'network.fmap_max={maps}'])
-    sections, dataset = dataclasses.asdict(config), Dataset(path)
-    state = make_state(dataset, sections['network'], sections['optimizer'], FLAGS.precision, POLICIES[FLAGS.precision], 1)
-    iteration = Iteration(strategy, state, seed=1, rounds=rounds, D_repeats=1, Gs_decay=0.999,
-                          loss_kwargs=sections['loss'], jit=FLAGS.jit)
+    from training.devices import make_strategy
+    dataset, rounds = Dataset(path), 4 if maps <= 64 else 1
+    training = Training(make_strategy(), dataset, maps, minibatch, rounds, FLAGS.precision, FLAGS.jit)
     level = (dataset.resolution // resolution).bit_length() - 1
-    stream = iter(batches(dataset, level, minibatch, rounds, 0, 1, mirror=True))
+    stream = training.stream(level)
 
     def step():
-        return iteration(next(stream), tf.constant(0, tf.int64), 0, tf.constant(0.001), tf.constant(0.001), level).numpy()
+        return training.step(stream, level)
 
     step()
     first_step = time.perf_counter() - STARTED
     step(), step()
-    peak = peak_mib()
-    gflop = 4 * forward_gflop(state.G, level) + 14 * forward_gflop(state.D, level)
-    products, shares, rates, sgemm_rates, started = sgemm(), [], [], [], time.perf_counter()
-    while time.perf_counter() - started < FLAGS.seconds or len(shares) < 3:
-        rates.append(rounds * minibatch / timed(step, 0.5))
-        sgemm_rates.append(sgemm_gflops(timed(products, 0.3)))
-        shares.append(rates[-1] * gflop / sgemm_rates[-1])
-    images_per_sec = statistics.median(rates)
-    reading = timed(lambda: next(stream), 2) / (rounds * minibatch)
+    peak, gflop = peak_mib(), round_gflop(training.state.G, training.state.D, level)
+    rates = against_sgemm(step, training.images, gflop, FLAGS.seconds)
+    reading = timed(lambda: next(stream), 2) / training.images
     profile = {}
     if FLAGS.profile:
         seconds, counts, span = kernel_times(lambda: (step(), step()))
@@ -125,10 +104,10 @@ def measure(resolution, maps, minibatch, path):
         if FLAGS.kernels:
             for kind, t in seconds.most_common(30):
                 print(f'{kind:40s}{t / seconds.total():7.1%}{counts[kind] / (2 * rounds):8.1f} per round')
-    return profile | {'resolution': resolution, 'maps': maps, 'minibatch': minibatch, 'precision': FLAGS.precision,
-            'images_per_sec': images_per_sec, 'gflops': images_per_sec * gflop,
-            'sgemm_gflops': statistics.median(sgemm_rates), 'share': statistics.median(shares),
-            'first_step_sec': first_step, 'peak_memory_mib': peak, 'reading': reading * images_per_sec}
+    return rates | profile | {
+        'resolution': resolution, 'maps': maps, 'minibatch': minibatch, 'precision': FLAGS.precision,
+        'gflops': rates['images_per_sec'] * gflop, 'first_step_sec': first_step, 'peak_memory_mib': peak,
+        'reading': reading * rates['images_per_sec']}
 
 
 def kernel_times(run):

@@ -1,0 +1,37 @@
+"""The training that train_step.py, phases.py and devices.py measure; they import it once the threads are chosen."""
+import dataclasses
+
+import tensorflow as tf
+
+import config as configs
+from data.pipeline import batches
+from training.devices import POLICIES
+from training.state import make_state
+from training.step import Iteration
+
+
+class Training:
+    """Networks of `maps` feature maps (fmap_base 16 times as many) for a data set, and iterations of `rounds` with them."""
+
+    def __init__(self, strategy, dataset, maps, minibatch, rounds, precision='fp32', jit=False):
+        config = configs.resolve([], [f'network.fmap_base={16 * maps}', f'network.fmap_max={maps}'])
+        sections = dataclasses.asdict(config)
+        with strategy.scope():
+            self.state = make_state(dataset, sections['network'], sections['optimizer'], precision, POLICIES[precision], 1)
+        self.iteration = Iteration(strategy, self.state, seed=1, rounds=rounds, D_repeats=1, Gs_decay=0.999,
+                                   loss_kwargs=sections['loss'], jit=jit)
+        self.images = rounds * minibatch  # Per iteration, as `batches` has them.
+        self._strategy, self._dataset, self._minibatch, self._rounds = strategy, dataset, minibatch, rounds
+
+    def batches(self, level, context=None):
+        """The pipeline at a level, a tf.data.Dataset."""
+        return batches(self._dataset, level, self._minibatch, self._rounds, 0, 1, mirror=True, input_context=context)
+
+    def stream(self, level):
+        """An iterator of the pipeline at a level, for all devices."""
+        return iter(self._strategy.distribute_datasets_from_function(lambda context: self.batches(level, context)))
+
+    def step(self, stream, level, fade=0):
+        """Runs the next iteration, to its end -> statistics."""
+        rate = tf.constant(0.001)
+        return self.iteration(next(stream), tf.constant(0, tf.int64), fade, rate, rate, level).numpy()
