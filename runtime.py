@@ -4,6 +4,8 @@ import ctypes
 import gc
 import logging as python_logging
 import os
+import re
+import resource
 import sys
 import traceback
 
@@ -70,6 +72,16 @@ def release_memory():
     gc.collect()
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def peak_memory_mib():
+    """Peak memory of this process so far, in MiB."""
+    try:  # ru_maxrss starts at the size of the process that started this one.
+        with open('/proc/self/status') as file:
+            return int(re.search(r'VmHWM:\s*(\d+) kB', file.read())[1]) / 2 ** 10
+    except (OSError, TypeError):  # Not Linux.
+        unit = 2 ** 20 if sys.platform == 'darwin' else 2 ** 10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def run(main):

@@ -13,7 +13,7 @@ import runtime  # isort: skip (it must come before TensorFlow)
 import json
 import time
 
-from machine import peak_mib, sgemm, sgemm_gflops
+from machine import sgemm, sgemm_gflops
 
 COUNT = 8
 # Images, pixels, maps in, maps out, kernel size, stride: what the step runs most of.
@@ -66,7 +66,7 @@ def main(argv):
         print(f'{n:7d}{size:8d}{inputs:7d}->{outputs:<3d}{kernel:6d}{stride:8d}' + ''.join(
             f'{share:10.2f}' for share in shares.values()), flush=True)
         rows.append({'shape': shape, **shares})
-    print(f'peak memory {peak_mib():.0f} MiB')
+    print(f'peak memory {runtime.peak_memory_mib():.0f} MiB')
     print(json.dumps({'sgemm_gflops': rate, 'rows': rows}))
 
 

@@ -103,7 +103,7 @@ MEASUREMENTS = {'build': measure_build, 'decode': measure_decode, 'read': measur
 
 
 def measure(name, *arguments):
-    """Seconds, processor seconds, peak MB of the main process and of its largest worker, measured in an own process."""
+    """Seconds, processor seconds, peak MiB of the main process and of its largest worker, measured in an own process."""
     command = [sys.executable, __file__, f'--measure={json.dumps([name, *arguments])}']
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return json.loads(output.splitlines()[-1])
@@ -113,8 +113,8 @@ def main(argv):
     if flags.FLAGS.measure:
         name, *arguments = json.loads(flags.FLAGS.measure)
         times = MEASUREMENTS[name](*arguments)
-        peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        print(json.dumps([*times, *peaks]))
+        of_workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 if name in ('build', 'decode') else None
+        print(json.dumps([*times, runtime.peak_memory_mib(), of_workers]))
         return
     results, sgemm = [], numpy_sgemm_gflops()
     print(f'sgemm {sgemm:.0f} GFLOP/s in NumPy')
@@ -123,9 +123,9 @@ def main(argv):
         seconds, processor, main_peak, worker_peak = measure(*measurement)
         share = measure(limit, *measurement[1:])[0] / seconds
         results.append({'what': what, 'images_per_second': images / seconds, 'share': share, 'sgemm_gflops': sgemm,
-                        'processor_ms': 1000 * processor / images, 'peak_mb': main_peak, 'worker_peak_mb': worker_peak})
+                        'processor_ms': 1000 * processor / images, 'peak_mib': main_peak, 'worker_peak_mib': worker_peak})
         print(f'{what:40} {images / seconds:8.0f} images/s, {share:4.2f} of the limit, {1000 * processor / images:6.3f} ms, '
-              f'{main_peak:4.0f} MB, largest worker {worker_peak:4.0f} MB', flush=True)
+              f'{main_peak:4.0f} MiB' + (f', largest worker {worker_peak:4.0f} MiB' if worker_peak else ''), flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
         for resolution, count in SETS:

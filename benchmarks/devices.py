@@ -18,7 +18,7 @@ import json
 import statistics
 
 from absl import flags
-from machine import against_sgemm, in_own_process, peak_mib, round_gflop
+from machine import against_sgemm, in_own_process, round_gflop
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('resolutions', ['4', '32'], 'Resolutions to measure, with 64 maps and minibatch 16.')
@@ -65,7 +65,7 @@ def measure(devices, resolution):
 
     step(), step()
     return against_sgemm(step, training.images, round_gflop(G, D, 0), 5) | {
-        'peak_memory_mib': peak_mib(), 'all_reduces': num_all_reduces(training.iteration) / devices,
+        'peak_memory_mib': runtime.peak_memory_mib(), 'all_reduces': num_all_reduces(training.iteration) / devices,
         'gradient_mb': gradient_bytes(G, D, 0) / 1e6}
 
 

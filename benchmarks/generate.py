@@ -19,7 +19,7 @@ import time
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from machine import forward_gflop, in_own_process, peak_mib, sgemm, sgemm_gflops
+from machine import forward_gflop, in_own_process, sgemm, sgemm_gflops
 
 from networks.images import generate_images
 from networks.progan import Discriminator, Generator
@@ -87,14 +87,14 @@ def main(argv):
         device = 'GPU' if tf.config.list_physical_devices('GPU') else f'{os.cpu_count()} CPU cores'
         rates['generate_images'] = iterator_rate(Gs, minibatch, FLAGS.seconds, rates['serving_default'])
         print(f'{name}x{name}, minibatch {minibatch}, {device}, sgemm {sgemm_rate:.0f} GFLOP/s, peak memory '
-              f'{peak_mib():.0f} MiB:')
+              f'{runtime.peak_memory_mib():.0f} MiB:')
         for way, rate in rates.items():
             print(f'  {way:27s} {rate:9.2f} images/s  {rate / rates["serving_default"]:6.2f} x  share '
                   f'{rate * forward_gflop(Gs, 0) / sgemm_rate:.2f}')
         png_ms = 1000 / rates['generate_png'] - 1000 / rates['serving_default']
         print(f'  PNG encoding: {png_ms:.2f} ms per image')
         results[name] = {'minibatch': minibatch, 'images_per_second': rates, 'png_ms_per_image': png_ms,
-                         'sgemm_gflops': sgemm_rate, 'peak_memory_mib': peak_mib(),
+                         'sgemm_gflops': sgemm_rate, 'peak_memory_mib': runtime.peak_memory_mib(),
                          'share': rates['generate_images'] * forward_gflop(Gs, 0) / sgemm_rate}
     print(json.dumps(results))
 

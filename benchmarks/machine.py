@@ -11,7 +11,6 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
-import resource
 import statistics
 import subprocess
 
@@ -75,11 +74,6 @@ def in_own_process(script, *arguments):
     return result.stdout.splitlines()
 
 
-def peak_mib(who=resource.RUSAGE_SELF):
-    """Peak memory of this process so far, in MiB."""
-    return resource.getrusage(who).ru_maxrss / 1024
-
-
 def forward_gflop(network, level):
     """GFLOP of convolutions and matrix products of one image's forward pass at `level`, without the fading path.
 
@@ -112,7 +106,7 @@ def main(argv):
     block = np.ones(2 ** 26, np.uint8)
     row = {'cores': os.cpu_count(), 'sgemm_gflops': sgemm_gflops(timed(sgemm(), 3)),
            'numpy_sgemm_gflops': numpy_sgemm_gflops(),
-           'copy_gb_per_second': block.nbytes / timed(block.copy, 1) / 1e9, 'peak_memory_mib': peak_mib()}
+           'copy_gb_per_second': block.nbytes / timed(block.copy, 1) / 1e9, 'peak_memory_mib': runtime.peak_memory_mib()}
     print(f'{row["cores"]} cores: sgemm {row["sgemm_gflops"]:.0f} GFLOP/s in TensorFlow, {row["numpy_sgemm_gflops"]:.0f} in '
           f'NumPy; copying memory {row["copy_gb_per_second"]:.1f} GB/s; peak memory {row["peak_memory_mib"]:.0f} MiB')
     print(json.dumps(row))

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 from absl import flags
-from machine import numpy_sgemm_gflops, peak_mib
+from machine import numpy_sgemm_gflops
 from scipy import ndimage
 
 from metrics import ms_ssim
@@ -138,7 +138,7 @@ def compare(name, fast, straightforward, gflop, sgemm_gflops):
     seconds, cpu_seconds, values = [], [], []
     for run in fast, straightforward:
         if run is straightforward:
-            peak = peak_mib()  # Of ours, which runs first.
+            peak = runtime.peak_memory_mib()  # Of ours, which runs first.
         start, cpu_start = time.perf_counter(), time.process_time()
         values.append(np.array(run()))
         seconds.append(time.perf_counter() - start)

@@ -16,7 +16,7 @@ import threading
 import time
 
 from absl import flags
-from machine import in_own_process, peak_mib, sgemm, sgemm_gflops, timed
+from machine import in_own_process, sgemm, sgemm_gflops, timed
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('resolutions', ['8', '16', '32', '64'], 'Resolutions that training reaches.')
@@ -68,7 +68,7 @@ def measure(resolution, ahead):
         figures['compile_sec'] = time.perf_counter() - started
         figures['lost_sec'] = figures['compile_sec'] - count * alone
     first, second = timed(lambda: step(0), 0), timed(lambda: step(0), 0)
-    figures |= {'stall_sec': first - second, 'peak_memory_mib': peak_mib()}
+    figures |= {'stall_sec': first - second, 'peak_memory_mib': runtime.peak_memory_mib()}
     return figures | {'sgemm_gflops': sgemm_gflops(timed(sgemm(), 1))}
 
 

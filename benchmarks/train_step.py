@@ -25,7 +25,7 @@ import time
 
 import numpy as np
 from absl import flags
-from machine import against_sgemm, in_own_process, peak_mib, round_gflop, timed
+from machine import against_sgemm, in_own_process, round_gflop, timed
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('rows', ['4:64:16', '8:64:16', '16:64:16', '32:64:16', '64:64:16', '16:512:8', '32:512:8', '256:64:8',
@@ -93,7 +93,7 @@ def measure(resolution, maps, minibatch, path):
     step()
     first_step = time.perf_counter() - STARTED
     step(), step()
-    peak, gflop = peak_mib(), round_gflop(training.state.G, training.state.D, level)
+    peak, gflop = runtime.peak_memory_mib(), round_gflop(training.state.G, training.state.D, level)
     rates = against_sgemm(step, training.images, gflop, FLAGS.seconds)
     reading = timed(lambda: next(stream), 2) / training.images
     profile = {}

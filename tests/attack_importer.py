@@ -5,12 +5,11 @@
 Runs in a process of its own: an audit hook cannot be removed.
 """
 
-import runtime  # noqa: F401, I001
+import runtime  # isort: skip (it must come before TensorFlow)
 
 import json
 import os
 import pickle
-import resource
 import sys
 import time
 
@@ -87,10 +86,7 @@ def main(scratch, mutations):
                 result['slowest'] = [name, seconds]
         return False
 
-    def peak():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-    before = peak()
+    before = runtime.peak_memory_mib()
     watching = True
     pickle.loads(reduce_to('os', 'system', 'true'))  # Proves that the hook sees what pickle would do.
     watching, result['control'], result['events'] = False, result['events'], []
@@ -108,7 +104,7 @@ def main(scratch, mutations):
             result['refused'] += 1
     result |= {
         'malicious': len(MALICIOUS),
-        'growth_mb': peak() - before,
+        'growth_mb': runtime.peak_memory_mib() - before,
         'files': sorted(os.listdir(scratch)),
     }
     print(json.dumps(result))

@@ -39,8 +39,8 @@ def test_row_per_class_shows_one_class_in_each_row(data_dir):
 def test_a_grid_is_the_same_for_the_same_seed_and_fades_with_lod(data_dir):
     dataset = Dataset(data_dir / 'blobs')
     Gs = Generator(16, label_size=4, fmap_base=64, fmap_max=8, seed=0)
-    grids = [Grid(dataset, '1080p', 'random', Gs.latent_size, seed) for seed in (1, 1, 2)]
-    pictures = [grid.fakes(Gs, 0.5) for grid in grids]
+    grids = [Grid(Gs, dataset, '1080p', 'random', seed) for seed in (1, 1, 2)]
+    pictures = [grid.fakes(0.5) for grid in grids]
     assert_array_equal(pictures[0], pictures[1])
     assert not np.array_equal(pictures[0], pictures[2])
     assert pictures[0].shape == grids[0].reals.shape == (512, 512, 3)

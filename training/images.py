@@ -1,6 +1,4 @@
 """Picture grids: which images they show, and how images become pictures."""
-import functools
-
 import numpy as np
 import PIL.Image
 import tensorflow as tf
@@ -62,19 +60,21 @@ def save_picture(picture, path, format):
 
 
 class Grid:
-    """The run's fixed grid: reals and latents are drawn once, from the seed."""
+    """The run's fixed grid: reals and latents are drawn once, from the seed; `fakes` shows how Gs is doing."""
 
-    def __init__(self, dataset, name, layout, latent_size, seed):
+    def __init__(self, Gs, dataset, name, layout, seed):
         random_state = np.random.RandomState(seed)
         self.size = grid_size(name, dataset.resolution)
         images, self.labels = grid_reals(dataset, self.size, layout, random_state)
         self.reals = tile(images.transpose(0, 2, 3, 1), self.size)  # uint8 [H, W, C]
-        self.latents = random_state.randn(len(images), latent_size).astype(np.float32)
+        self.latents = random_state.randn(len(images), Gs.latent_size).astype(np.float32)
+        # One function for all ticks: there is a graph per level, fading or not.
+        self._generate = tf.function(lambda latents, labels, level, fade: Gs(latents, labels, level=level, fade=fade))
 
-    def fakes(self, Gs, lod, minibatch=16):
+    def fakes(self, lod, minibatch=16):
         """The picture uint8 [H, W, C] of Gs at `lod` for the grid's latents."""
         level, fade = split_lod(lod)
-        generate = tf.function(functools.partial(Gs, level=level))
-        parts = [generate(self.latents[i:i + minibatch], self.labels[i:i + minibatch], fade=tf.constant(fade))
+        fade = fade and tf.constant(fade)
+        parts = [self._generate(self.latents[i:i + minibatch], self.labels[i:i + minibatch], level, fade)
                  for i in range(0, len(self.latents), minibatch)]
         return tile(to_uint8(upscale(tf.concat(parts, 0), 2 ** level)).numpy(), self.size)

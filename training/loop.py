@@ -73,7 +73,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
     averages = Averages(statistic_names(dataset.label_size))
     report = Reporter(run_dir, position.nimg, total_nimg, options.graph) if chief else Silence()
     if chief:
-        grid = Grid(dataset, options.grid, options.grid_layout, state.G.latent_size, options.seed)
+        grid = Grid(state.Gs, dataset, options.grid, options.grid_layout, options.seed)
         save_png(grid.reals, os.path.join(run_dir, 'reals.png'))
         evaluation = during_training(run_dir, dataset, config.data.mirror, options.metrics, options.inception)
     report.say(f'{"Resuming" if resumed else "Training"} {run_dir}: {dataset.name}, {dataset.num_images} images of '
@@ -95,7 +95,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
             iteration.prepare(reals(following[0], context).element_spec, following[0].level, following[0].fading)
 
     def save_fakes(lod):
-        picture = grid.fakes(state.Gs, lod)
+        picture = grid.fakes(lod)
         save_png(picture, os.path.join(run_dir, f'fakes{position.nimg // 1000:06d}.png'))
         report.picture('fakes', picture, position.nimg)
 

@@ -2,7 +2,6 @@
 import contextlib
 import json
 import os
-import resource
 import sys
 import time
 
@@ -10,6 +9,7 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
+import runtime
 from files import replacing
 
 
@@ -117,7 +117,7 @@ def peak_memory_mib():
     """Peak memory so far: of the first GPU if there is one, else of this process."""
     if tf.config.list_logical_devices('GPU'):
         return tf.config.experimental.get_memory_info('GPU:0')['peak'] / 2 ** 20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10
+    return runtime.peak_memory_mib()
 
 
 def _drop_later_records(path, nimg):
