@@ -49,15 +49,19 @@ from absl import app, flags, logging
 _TRACEBACK = flags.DEFINE_bool('traceback', False, 'Print the Python traceback of an error too.')
 
 
+def two_at_a_time(fmap_max):
+    """Whether a CPU does best with two chains of kernels: those of few feature maps are too short for all cores."""
+    return fmap_max <= 64
+
+
 def suit_threads_to(fmap_max, one_device=False):
     """Lets small networks run two kernels at a time, each on half of the cores; call it before TensorFlow runs anything.
 
-    The training step has two chains of kernels at any time, whatever the number of cores, and so has generating; kernels of
-    at most 64 feature maps are too short to be shared by all cores. Larger networks on `one_device` run one kernel at a
-    time on all cores, which needs less memory; several devices would have to wait for each other. GPUs do not care.
-    TF_NUM_INTEROP_THREADS and TF_NUM_INTRAOP_THREADS, if set, are left alone.
+    Two, whatever the number of cores: so many chains of kernels the training step has, and generating. Larger networks on
+    `one_device` run one kernel at a time on all cores, which needs less memory; several devices would have to wait for each
+    other. GPUs do not care. TF_NUM_INTEROP_THREADS and TF_NUM_INTRAOP_THREADS, if set, are left alone.
     """
-    small = fmap_max <= 64
+    small = two_at_a_time(fmap_max)
     chosen = {'TF_NUM_INTEROP_THREADS', 'TF_NUM_INTRAOP_THREADS'} & os.environ.keys()
     if chosen or os.path.exists('/proc/driver/nvidia') or not (small or one_device):
         return

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from networks.layers import downscale
 from networks.snapshot import build_arguments, copy_variables
+from runtime import two_at_a_time
 
 
 def to_uint8(images):
@@ -30,7 +31,7 @@ def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, d
     if minibatch < 1:
         raise ValueError(f'The minibatch is {minibatch}; use 1 or more.')
     devices = devices or [device.name for device in tf.config.list_logical_devices('GPU')] or ['CPU:0']
-    calls = 2 if 'CPU' in devices[0] else 1  # At a time: each kernel waits for the one before, and leaves cores idle.
+    calls = 2 if 'CPU' in devices[0] and two_at_a_time(Gs.fmap_max) else 1
     if 'CPU' in devices[0]:
         _check_memory(Gs, min(minibatch, len(latents)), min(calls * len(devices), -(-len(latents) // minibatch)))
     # The first device has the network; each other one gets a copy of it.

@@ -43,26 +43,32 @@ def _shape(x):
     return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
 
 
+def _recorded(compute, gradients, *inputs):
+    """compute(*inputs), for gradient tapes with `gradients(upstream)` as the list of the inputs' gradients.
+
+    tf.custom_gradient adds an identity operation and zeros to the graph for each use, and leaves a gradient in SavedModels
+    and ONNX files, which cannot hold it.
+    """
+    with record.stop_recording():
+        result = compute(*inputs)
+    record.record_operation(compute.__name__, [result], inputs, gradients)
+    return result
+
+
 def _add_bias(x, bias):
-    return _add_bias_of_training(x, bias) if record.could_possibly_record() else tf.nn.bias_add(x, bias)
-
-
-@tf.custom_gradient
-def _add_bias_of_training(x, bias):
     # Not BiasAddGrad: oneDNN would compute it within the kernel's gradient, which then takes a tenth longer.
-    return tf.nn.bias_add(x, bias), lambda gradient: (gradient, tf.reduce_sum(gradient, range(len(x.shape) - 1)))
+    def gradients(gradient):
+        return [gradient, tf.reduce_sum(gradient, [*range(len(x.shape) - 1)])]
+    return _recorded(tf.nn.bias_add, gradients, x, bias)
 
 
 def _leaky_relu(x):
     """Leaky ReLU of slope 0.2. Under a gradient tape it keeps its output, not its input too: both have the same sign."""
-    # SavedModels and ONNX files cannot hold a gradient of our own, and need none.
-    return _leaky_relu_of_training(x) if record.could_possibly_record() else tf.nn.leaky_relu(x, alpha=0.2)
-
-
-@tf.custom_gradient
-def _leaky_relu_of_training(x):
-    y = tf.nn.leaky_relu(x, alpha=0.2)
-    return y, lambda gradient: tf.raw_ops.LeakyReluGrad(gradients=gradient, features=y, alpha=0.2)
+    def slopes(gradient):  # Linear, so it is its own gradient.
+        return _recorded(lambda g: tf.raw_ops.LeakyReluGrad(gradients=g, features=y, alpha=0.2),
+                         lambda upstream: [slopes(upstream)], gradient)
+    y = _recorded(lambda x: tf.nn.leaky_relu(x, alpha=0.2), lambda gradient: [slopes(gradient)], x)
+    return y
 
 
 # As names, so that configs and files hold no code.
@@ -95,6 +101,11 @@ class _WScale(keras.layers.Layer):
         """What multiplies the input at run time, a linear function of the weight."""
         return tf.cast(weight * self.weight_scale if self.weight_scale != 1.0 else weight, self.compute_dtype)
 
+    def weight_gradient(self, gradient):
+        """The gradient of the weight from the one of `kernel_of` it."""
+        gradient = tf.cast(gradient, self.weight.dtype)
+        return gradient * self.weight_scale if self.weight_scale != 1.0 else gradient
+
     def call(self, x, kernel=None):
         if kernel is None:
             kernel = self.kernel_of(tf.convert_to_tensor(self.weight.value))
@@ -124,21 +135,8 @@ def sharing_kernels():
 
     def run(layer, x):
         weight, kernel = weight_and_kernel(layer)
-        return layer(x, kernel=_known_function(layer.kernel_of, weight, kernel))
+        return layer(x, kernel=_recorded(lambda _: tf.identity(kernel), lambda g: [layer.weight_gradient(g)], weight))
     return run
-
-
-def _known_function(linear_function, x, value):
-    """`value` as linear_function(x), without computing it again."""
-    @tf.custom_gradient
-    def known(x):
-        def gradient(upstream):
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = linear_function(x)  # Pruned from the graph: a linear function's gradient needs no values.
-            return tape.gradient(y, x, upstream)
-        return value, gradient
-    return known(x)
 
 
 @keras.saving.register_keras_serializable('progan')
@@ -201,6 +199,11 @@ class WScaleConv(_WScale):
             return _sum_of_shifts(scaled * 0.25)
         return scaled
 
+    def weight_gradient(self, gradient):
+        if self.scaling:
+            gradient = _sum_of_shifts_back(gradient)
+        return super().weight_gradient(gradient * 0.25 if self.scaling == 'down' else gradient)
+
     def _product(self, x, kernel):
         if self.scaling == 'up':
             n, h, w, _ = _shape(x)
@@ -217,6 +220,13 @@ def _sum_of_shifts(kernel):
     # Padding has a cheaper gradient than slicing. The order of the sum is the reference's: an ulp turns leaky ReLUs around.
     first, *others = (tf.pad(kernel, [[y, 1 - y], [x, 1 - x], [0, 0], [0, 0]]) for x in (0, 1) for y in (0, 1))
     return sum(others, first)
+
+
+def _sum_of_shifts_back(gradient):
+    """The gradient of a kernel from the one of its `_sum_of_shifts`."""
+    h, w, *maps = gradient.shape
+    shifts = ((1, 1), (0, 1), (0, 0), (1, 0))  # A gradient tape sums in this order.
+    return tf.add_n([tf.slice(gradient, [y, x, 0, 0], [h - 1, w - 1, *maps]) for y, x in shifts])
 
 
 @keras.saving.register_keras_serializable('progan')

@@ -216,6 +216,42 @@ def test_all_gradients_of_second_order_exist():
         assert np.any(gradient.numpy() != 0), name
 
 
+@pytest.mark.parametrize('dtype', ['float32', 'mixed_float16'])
+@pytest.mark.parametrize('layer, settings', [
+    (WScaleDense, {}), (WScaleDense, {'image_size': 4}), (WScaleConv, {}), (WScaleConv, {'scaling': 'up'}),
+    (WScaleConv, {'scaling': 'down'}), (WScaleConv, {'use_wscale': False}),
+    (WScaleConv, {'scaling': 'up', 'use_wscale': False})])
+def test_weight_gradient_is_to_the_bit_what_a_tape_finds(layer, settings, dtype):
+    layer = layer(3, seed=1, dtype=dtype, **settings)
+    layer.build([1, 5, 5, 4] if isinstance(layer, WScaleConv) else [1, 4])
+    with tf.GradientTape() as tape:
+        weight = tf.convert_to_tensor(layer.weight.value)
+        kernel = layer.kernel_of(weight)
+    upstream = tf.cast(tf.random.stateless_normal(kernel.shape, [0, 1]), kernel.dtype)
+    np.testing.assert_array_equal(layer.weight_gradient(upstream), tape.gradient(kernel, layer.weight.value, upstream))
+
+
+@pytest.mark.parametrize('how', [lambda f: f, tf.function], ids=['eager', 'function'])
+def test_gradients_of_bias_and_leaky_relu_of_both_orders(how):
+    layer = WScaleDense(2, use_wscale=False, activation='leaky_relu')
+    layer.build([1, 2])
+    layer.weight.assign(np.eye(2))
+    layer.bias.assign([0.25, -0.5])
+    x = tf.constant([[1.0, 1.0], [-1.0, 0.125], [0.5, -3.0]])
+    slope = np.where(x + layer.bias.value > 0, 1, np.float32(0.2))
+    run = how(layer)
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = run(x)
+            loss = tf.reduce_sum(y ** 2)
+        gradient = inner.gradient(loss, x)
+    assert_allclose(gradient, 2 * slope * y, rtol=1e-6)
+    assert_allclose(outer.gradient(loss, layer.bias.value), np.sum(2 * slope * y, axis=0), rtol=1e-6)
+    assert_allclose(outer.gradient(gradient, x), 2 * slope ** 2, rtol=1e-6)
+
+
 def test_a_level_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match='levels 0 .* to 1'):
         Generator(8, fmap_base=32, fmap_max=4)(np.zeros([1, 4], np.float32), level=2)

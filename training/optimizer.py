@@ -51,11 +51,13 @@ class Adam(tf.Module):
 
         def update():
             step = self.step + 1.0
+            settings = {'beta1_power': self.beta1 ** step, 'beta2_power': self.beta2 ** step, 'lr': learning_rate,
+                        'beta1': tf.constant(self.beta1), 'beta2': tf.constant(self.beta2),
+                        'epsilon': tf.constant(self.epsilon)}
             for i, gradient in zip(active, reduced, strict=True):
                 tf.raw_ops.ResourceApplyAdam(
                     var=self.variables_[i].handle, m=self.means[i].handle, v=self.mean_squares[i].handle,
-                    beta1_power=tf.pow(self.beta1, step), beta2_power=tf.pow(self.beta2, step), lr=learning_rate,
-                    beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon, grad=gradient)
+                    grad=gradient, **settings)
             assign(self.step, step)
             return tf.constant(0.0)
 

@@ -4,6 +4,7 @@ Everything here runs on any tf.distribute strategy. All randomness is a function
 numbers of the whole global minibatch and takes its own rows, so that a run does not depend on the number of devices.
 """
 import collections
+import contextlib
 import functools
 
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from data.pipeline import process_reals
 from networks.layers import fading, lerp
-from runtime import release_memory
+from runtime import release_memory, two_at_a_time
 from training.losses import discriminator_loss, generator_loss
 from training.optimizer import assign
 
@@ -19,7 +20,7 @@ from training.optimizer import assign
 def d_gradients(state, loss_kwargs, reals, labels, latents, mixing_factors, level, fade, in_halves=False):
     """Gradients of D's mean loss, times the loss scale, None for variables without part in `level`; and named terms."""
     scale = tf.convert_to_tensor(state.D_optimizer.loss_scale)
-    with tf.GradientTape() as tape:
+    with _tape(state.D_optimizer) as tape:
         loss, terms = discriminator_loss(state.G, state.D, reals, labels, latents, mixing_factors, level, fade,
                                          loss_scale=scale, in_halves=in_halves, **loss_kwargs)
         scaled_loss = tf.reduce_mean(loss) * scale
@@ -29,11 +30,19 @@ def d_gradients(state, loss_kwargs, reals, labels, latents, mixing_factors, leve
 def g_gradients(state, loss_kwargs, labels, latents, level, fade, in_halves=False):
     """Gradients of G's mean loss; see d_gradients and generator_loss."""
     scale = tf.convert_to_tensor(state.G_optimizer.loss_scale)
-    with tf.GradientTape() as tape:
+    with _tape(state.G_optimizer) as tape:
         loss, terms = generator_loss(state.G, state.D, latents, labels, level, fade,
                                      cond_weight=loss_kwargs['cond_weight'], in_halves=in_halves)
         scaled_loss = tf.reduce_mean(loss) * scale
     return tape.gradient(scaled_loss, state.G_optimizer.variables_), terms | {'G_loss': loss}
+
+
+@contextlib.contextmanager
+def _tape(optimizer):
+    """A gradient tape for an optimizer's variables; the other network's would be traced for nothing."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(optimizer.variables_)
+        yield tape
 
 
 def update_average(pairs, decay):
@@ -74,8 +83,8 @@ class Iteration:
         self._strategy, self._state, self._seed = strategy, state, seed
         self._rounds, self._D_repeats, self._Gs_decay = rounds, D_repeats, Gs_decay
         self._names = statistic_names(state.D.label_size)
-        on_cpu = not tf.config.list_logical_devices('GPU')  # Where cores, not one large device, share the work.
-        compute = [functools.partial(f, state, loss_kwargs, in_halves=on_cpu) for f in (d_gradients, g_gradients)]
+        in_halves = two_at_a_time(state.G.fmap_max) and not tf.config.list_logical_devices('GPU')
+        compute = [functools.partial(f, state, loss_kwargs, in_halves=in_halves) for f in (d_gradients, g_gradients)]
         if jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
             compute = [tf.function(f, jit_compile=True, autograph=False) for f in compute]
         self._compute_d, self._compute_g = compute
