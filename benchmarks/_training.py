@@ -35,3 +35,9 @@ class Training:
         """Runs the next iteration, to its end -> statistics."""
         rate = tf.constant(0.001)
         return self.iteration(next(stream), tf.constant(0, tf.int64), fade, rate, rate, level).numpy()
+
+    def nodes(self):
+        """The NodeDefs of the one graph that was traced."""
+        concrete, = self.iteration.graphs()
+        graph = concrete.graph.as_graph_def()
+        return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]

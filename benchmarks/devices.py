@@ -65,15 +65,8 @@ def measure(devices, resolution):
 
     step(), step()
     return against_sgemm(step, training.images, round_gflop(G, D, 0), 5) | {
-        'peak_memory_mib': runtime.peak_memory_mib(), 'all_reduces': num_all_reduces(training.iteration) / devices,
-        'gradient_mb': gradient_bytes(G, D, 0) / 1e6}
-
-
-def num_all_reduces(iteration):
-    """All-reduces of all devices in the one graph that was traced."""
-    graph = iteration.graphs()[0].graph.as_graph_def()
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    return sum(node.op.startswith(('CollectiveReduce', 'NcclAllReduce')) for node in nodes)
+        'peak_memory_mib': runtime.peak_memory_mib(), 'gradient_mb': gradient_bytes(G, D, 0) / 1e6,
+        'all_reduces': sum(node.op.startswith(('CollectiveReduce', 'NcclAllReduce')) for node in training.nodes()) / devices}
 
 
 def gradient_bytes(G, D, level):

@@ -9,7 +9,7 @@ GFLOP counts convolutions and matrix products only, as 4*G + 14*D forward passes
 gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). `share` is the rate of
 those relative to the matrix products'. `reading` is the time that the input pipeline takes for an image when it runs alone,
 relative to the step's. From a tf.profiler trace: `kernels` is how many run at a time on average, `outside` the share of
-their time that lies outside convolutions and matrix products.
+their time that lies outside convolutions and matrix products. `nodes` are those of the graph as it was traced.
 """
 import os
 import sys
@@ -46,7 +46,7 @@ def main(argv):
         print(json.dumps(measure(*(int(part) for part in FLAGS.rows[0].split(':')), FLAGS.dataset)))
         return
     print(f'{"res":>4s}{"maps":>5s}{"batch":>6s}{"img/s":>9s}{"share":>7s}{"sgemm":>7s}{"first step":>12s}'
-          f'{"peak memory":>13s}{"reading":>9s}{"kernels":>9s}{"outside":>9s}')
+          f'{"peak memory":>13s}{"nodes":>7s}{"reading":>9s}{"kernels":>9s}{"outside":>9s}')
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for text in FLAGS.rows:
@@ -59,7 +59,7 @@ def main(argv):
             profile = f'{row["kernels"]:9.2f}{row["outside"]:9.1%}' if FLAGS.profile else ''
             print(f'{row["resolution"]:4d}{row["maps"]:5d}{row["minibatch"]:6d}{row["images_per_sec"]:9.2f}'
                   f'{row["share"]:7.2f}{row["sgemm_gflops"]:7.0f}{row["first_step_sec"]:10.1f} s'
-                  f'{row["peak_memory_mib"]:9.0f} MiB{row["reading"]:9.2%}{profile}', flush=True)
+                  f'{row["peak_memory_mib"]:9.0f} MiB{row["nodes"]:7d}{row["reading"]:9.2%}{profile}', flush=True)
             if kernels:
                 print(*kernels, sep='\n', flush=True)
             rows.append(row)
@@ -107,7 +107,7 @@ def measure(resolution, maps, minibatch, path):
     return rates | profile | {
         'resolution': resolution, 'maps': maps, 'minibatch': minibatch, 'precision': FLAGS.precision,
         'gflops': rates['images_per_sec'] * gflop, 'first_step_sec': first_step, 'peak_memory_mib': peak,
-        'reading': reading * rates['images_per_sec']}
+        'nodes': len(training.nodes()), 'reading': reading * rates['images_per_sec']}
 
 
 def kernel_times(run):

@@ -21,7 +21,7 @@ def figures(name, *arguments):
 def test_train_step():
     row, = figures('train_step.py', '--rows=4:16:4', '--seconds=0.1')
     assert row['images_per_sec'] > 0 and 0 < row['share'] < 1.5 and 0 < row['outside'] < 1 and row['kernels'] >= 0.5
-    assert 300 < row['peak_memory_mib'] < 4000
+    assert 300 < row['peak_memory_mib'] < 4000 and 500 < row['nodes'] < 3000
 
 
 def test_what_the_next_resolution_costs():
