@@ -17,13 +17,12 @@ import dataclasses
 import json
 import multiprocessing
 import resource
-import subprocess
 import tempfile
 import time
 
 import numpy as np
 from absl import flags
-from machine import numpy_sgemm_gflops
+from machine import in_own_process, numpy_sgemm_gflops
 from PIL import Image
 
 from data.build import build
@@ -104,9 +103,8 @@ MEASUREMENTS = {'build': measure_build, 'decode': measure_decode, 'read': measur
 
 def measure(name, *arguments):
     """Seconds, processor seconds, peak MiB of the main process and of its largest worker, measured in an own process."""
-    command = [sys.executable, __file__, f'--measure={json.dumps([name, *arguments])}']
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return json.loads(output.splitlines()[-1])
+    *_, line = in_own_process(__file__, f'--measure={json.dumps([name, *arguments])}')
+    return json.loads(line)
 
 
 def main(argv):

@@ -57,45 +57,47 @@ def iterator_rate(Gs, minibatch, seconds, rate):
     return count * minibatch / (time.perf_counter() - start)
 
 
+def measure(name):
+    """Prints the table of one of CONFIGS -> dict of figures."""
+    if name not in CONFIGS:
+        raise ValueError(f'--configs={name} is not known; use {" or ".join(CONFIGS)}.')
+    arguments, minibatch = CONFIGS[name]
+    runtime.suit_threads_to(arguments.get('fmap_max', 512))
+    Gs, D = Generator(**arguments, seed=1), Discriminator(**arguments, seed=1)
+    functions = ways(Gs, D, minibatch) | {'matrix products': sgemm()}
+    for function in functions.values():
+        function()  # Traces.
+    times = {way: [] for way in functions}
+    while min(map(sum, times.values())) < FLAGS.seconds:
+        for way, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[way].append(time.perf_counter() - start)
+    sgemm_rate = sgemm_gflops(float(np.median(times.pop('matrix products'))))
+    rates = {way: minibatch / float(np.median(values)) for way, values in times.items()}
+    device = 'GPU' if tf.config.list_physical_devices('GPU') else f'{os.cpu_count()} CPU cores'
+    rates['generate_images'] = iterator_rate(Gs, minibatch, FLAGS.seconds, rates['serving_default'])
+    print(f'{name}x{name}, minibatch {minibatch}, {device}, sgemm {sgemm_rate:.0f} GFLOP/s, peak memory '
+          f'{runtime.peak_memory_mib():.0f} MiB:')
+    for way, rate in rates.items():
+        print(f'  {way:27s} {rate:9.2f} images/s  {rate / rates["serving_default"]:6.2f} x  share '
+              f'{rate * forward_gflop(Gs, 0) / sgemm_rate:.2f}')
+    png_ms = 1000 / rates['generate_png'] - 1000 / rates['serving_default']
+    print(f'  PNG encoding: {png_ms:.2f} ms per image')
+    return {'minibatch': minibatch, 'images_per_second': rates, 'png_ms_per_image': png_ms,
+            'sgemm_gflops': sgemm_rate, 'peak_memory_mib': runtime.peak_memory_mib(),
+            'share': rates['generate_images'] * forward_gflop(Gs, 0) / sgemm_rate}
+
+
 def main(argv):
-    if len(FLAGS.configs) > 1:  # Each with the threads that suit it.
-        results = {}
-        for name in FLAGS.configs:
-            *table, line = in_own_process(__file__, f'--configs={name}', f'--seconds={FLAGS.seconds}')
-            print(*table, sep='\n', flush=True)
-            results |= json.loads(line)
-        print(json.dumps(results))
+    if len(FLAGS.configs) == 1:
+        print(json.dumps({name: measure(name) for name in FLAGS.configs}))
         return
     results = {}
-    for name in FLAGS.configs:
-        if name not in CONFIGS:
-            raise ValueError(f'--configs={name} is not known; use {" or ".join(CONFIGS)}.')
-        arguments, minibatch = CONFIGS[name]
-        runtime.suit_threads_to(arguments.get('fmap_max', 512))
-        Gs, D = Generator(**arguments, seed=1), Discriminator(**arguments, seed=1)
-        functions = ways(Gs, D, minibatch) | {'matrix products': sgemm()}
-        for function in functions.values():
-            function()  # Traces.
-        times = {way: [] for way in functions}
-        while min(map(sum, times.values())) < FLAGS.seconds:
-            for way, function in functions.items():
-                start = time.perf_counter()
-                function()
-                times[way].append(time.perf_counter() - start)
-        sgemm_rate = sgemm_gflops(float(np.median(times.pop('matrix products'))))
-        rates = {way: minibatch / float(np.median(values)) for way, values in times.items()}
-        device = 'GPU' if tf.config.list_physical_devices('GPU') else f'{os.cpu_count()} CPU cores'
-        rates['generate_images'] = iterator_rate(Gs, minibatch, FLAGS.seconds, rates['serving_default'])
-        print(f'{name}x{name}, minibatch {minibatch}, {device}, sgemm {sgemm_rate:.0f} GFLOP/s, peak memory '
-              f'{runtime.peak_memory_mib():.0f} MiB:')
-        for way, rate in rates.items():
-            print(f'  {way:27s} {rate:9.2f} images/s  {rate / rates["serving_default"]:6.2f} x  share '
-                  f'{rate * forward_gflop(Gs, 0) / sgemm_rate:.2f}')
-        png_ms = 1000 / rates['generate_png'] - 1000 / rates['serving_default']
-        print(f'  PNG encoding: {png_ms:.2f} ms per image')
-        results[name] = {'minibatch': minibatch, 'images_per_second': rates, 'png_ms_per_image': png_ms,
-                         'sgemm_gflops': sgemm_rate, 'peak_memory_mib': runtime.peak_memory_mib(),
-                         'share': rates['generate_images'] * forward_gflop(Gs, 0) / sgemm_rate}
+    for name in FLAGS.configs:  # Each with the threads that suit it.
+        *table, line = in_own_process(__file__, f'--configs={name}', f'--seconds={FLAGS.seconds}')
+        print(*table, sep='\n', flush=True)
+        results |= json.loads(line)
     print(json.dumps(results))
 
 

@@ -31,8 +31,9 @@ def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, d
     if minibatch < 1:
         raise ValueError(f'The minibatch is {minibatch}; use 1 or more.')
     devices = devices or [device.name for device in tf.config.list_logical_devices('GPU')] or ['CPU:0']
-    calls = 2 if 'CPU' in devices[0] and two_at_a_time(Gs.fmap_max) else 1
-    if 'CPU' in devices[0]:
+    on_cpu = 'CPU' in devices[0]
+    calls = 2 if on_cpu and two_at_a_time(Gs.fmap_max) else 1
+    if on_cpu:
         _check_memory(Gs, min(minibatch, len(latents)), min(calls * len(devices), -(-len(latents) // minibatch)))
     # The first device has the network; each other one gets a copy of it.
     functions = [_generator_on(device, Gs, lod, shrink, copy=i > 0) for i, device in enumerate(devices)]

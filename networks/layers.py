@@ -217,7 +217,7 @@ class WScaleConv(_WScale):
 
 def _sum_of_shifts(kernel):
     """The kernel added to itself shifted by one pixel down, right, and both. [k, k, ...] -> [k + 1, k + 1, ...]."""
-    # Padding has a cheaper gradient than slicing. The order of the sum is the reference's: an ulp turns leaky ReLUs around.
+    # The order of the sum is the reference's: an ulp turns leaky ReLUs around.
     first, *others = (tf.pad(kernel, [[y, 1 - y], [x, 1 - x], [0, 0], [0, 0]]) for x in (0, 1) for y in (0, 1))
     return sum(others, first)
 

@@ -105,8 +105,9 @@ class Iteration:
     def _compiled(self, batch, level, fades):
         """The function of a graph, which TensorFlow traces and optimizes when it runs first: for no rounds, here."""
         key = level, self._minibatch(batch), fades
-        function, zero = self._functions[key], tf.constant(0.0)
+        function = self._functions[key]
         if key not in self._ready:
+            zero = tf.constant(0.0)
             function(batch, tf.constant(0), tf.constant(0, tf.int64), zero if fades else 0, zero, zero, level)
             release_memory()  # Before the first round takes its own: the peak is lower by what compiling left behind.
             self._ready.add(key)
