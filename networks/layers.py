@@ -97,18 +97,13 @@ class _WScale(keras.layers.Layer):
                                       initializer=keras.initializers.RandomNormal(stddev=stddev, seed=self.seed))
         self.bias = self.add_weight(name='bias', shape=[channels], autocast=False, initializer='zeros')
 
-    def kernel_of(self, weight):
-        """What multiplies the input at run time, a linear function of the weight."""
-        return tf.cast(weight * self.weight_scale if self.weight_scale != 1.0 else weight, self.compute_dtype)
-
-    def weight_gradient(self, gradient):
-        """The gradient of the weight from the one of `kernel_of` it."""
-        gradient = tf.cast(gradient, self.weight.dtype)
-        return gradient * self.weight_scale if self.weight_scale != 1.0 else gradient
+    def kernel(self):
+        """What multiplies the input at run time, float32: a linear function of the weight."""
+        weight = tf.convert_to_tensor(self.weight.value)
+        return weight * self.weight_scale if self.weight_scale != 1.0 else weight
 
     def call(self, x, kernel=None):
-        if kernel is None:
-            kernel = self.kernel_of(tf.convert_to_tensor(self.weight.value))
+        kernel = tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype)
         bias = tf.cast(tf.convert_to_tensor(self.bias.value), self.compute_dtype)
         return _ACTIVATIONS[self.activation](_add_bias(self._product(x, kernel), bias))
 
@@ -123,20 +118,9 @@ def run_layer(layer, x):
 
 
 def sharing_kernels():
-    """Like `run_layer`, but each layer's kernel is computed once, however often it runs; for one step of training.
-
-    Its gradient is computed for each run apart and added up at the weight, as without: the sum is rounded in the reference's
-    order, and an ulp turns leaky ReLUs around.
-    """
-    @functools.cache
-    def weight_and_kernel(layer):
-        weight = tf.convert_to_tensor(layer.weight.value)
-        return weight, layer.kernel_of(weight)
-
-    def run(layer, x):
-        weight, kernel = weight_and_kernel(layer)
-        return layer(x, kernel=_recorded(lambda _: tf.identity(kernel), lambda g: [layer.weight_gradient(g)], weight))
-    return run
+    """Like `run_layer`, but each layer's kernel is computed once, however often it runs; for one step of training."""
+    kernel_of = functools.cache(lambda layer: layer.kernel())
+    return lambda layer, x: layer(x, kernel=kernel_of(layer))
 
 
 @keras.saving.register_keras_serializable('progan')
@@ -191,18 +175,11 @@ class WScaleConv(_WScale):
         maps = [self.filters, channels] if self.scaling == 'up' else [channels, self.filters]
         self._add_weights([k, k, *maps], k * k * channels, self.filters)
 
-    def kernel_of(self, weight):
-        scaled = super().kernel_of(weight)
-        if self.scaling == 'up':
-            return _sum_of_shifts(scaled)
-        if self.scaling == 'down':
-            return _sum_of_shifts(scaled * 0.25)
-        return scaled
-
-    def weight_gradient(self, gradient):
+    def kernel(self):
+        kernel = super().kernel()
         if self.scaling:
-            gradient = _sum_of_shifts_back(gradient)
-        return super().weight_gradient(gradient * 0.25 if self.scaling == 'down' else gradient)
+            kernel = _sum_of_shifts(kernel * 0.25 if self.scaling == 'down' else kernel)
+        return kernel
 
     def _product(self, x, kernel):
         if self.scaling == 'up':
@@ -217,16 +194,7 @@ class WScaleConv(_WScale):
 
 def _sum_of_shifts(kernel):
     """The kernel added to itself shifted by one pixel down, right, and both. [k, k, ...] -> [k + 1, k + 1, ...]."""
-    # The order of the sum is the reference's: an ulp turns leaky ReLUs around.
-    first, *others = (tf.pad(kernel, [[y, 1 - y], [x, 1 - x], [0, 0], [0, 0]]) for x in (0, 1) for y in (0, 1))
-    return sum(others, first)
-
-
-def _sum_of_shifts_back(gradient):
-    """The gradient of a kernel from the one of its `_sum_of_shifts`."""
-    h, w, *maps = gradient.shape
-    shifts = ((1, 1), (0, 1), (0, 0), (1, 0))  # A gradient tape sums in this order.
-    return tf.add_n([tf.slice(gradient, [y, x, 0, 0], [h - 1, w - 1, *maps]) for y, x in shifts])
+    return tf.add_n([tf.pad(kernel, [[y, 1 - y], [x, 1 - x], [0, 0], [0, 0]]) for y in (0, 1) for x in (0, 1)])
 
 
 @keras.saving.register_keras_serializable('progan')

@@ -7,17 +7,15 @@ images of `resolution >> level` pixels, in NHWC.
 import math
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, downscale, fading, lerp, run_layer, upscale
 
 
 def split_lod(lod):
-    """lod -> (level, fade), e.g. 1.75 -> (1, 0.75), in float32: an ulp of fade turns leaky ReLUs near 0 around."""
-    lod = np.float32(lod)
+    """lod -> (level, fade), e.g. 1.75 -> (1, 0.75)."""
     level = math.floor(lod)
-    return level, float(lod - np.float32(level))
+    return level, lod - level
 
 
 class _Network(keras.Model):

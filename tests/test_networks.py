@@ -6,7 +6,16 @@ import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose
 
-from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, downscale, upscale
+from networks.layers import (
+    MinibatchStd,
+    PixelNorm,
+    WScaleConv,
+    WScaleDense,
+    downscale,
+    run_layer,
+    sharing_kernels,
+    upscale,
+)
 from networks.progan import Discriminator, Generator, split_lod
 from networks.snapshot import assign
 
@@ -49,9 +58,10 @@ def test_variables_have_the_reference_names_order_and_shapes(goldens, name):
         assert {k: list(v.shape) for k, v in network.named_variables().items()} == meta['shapes'][prefix]
 
 
-def test_fade_is_taken_in_float32():
-    assert split_lod(1.3) == (1, float(np.float32(1.3) - np.float32(1)))
+def test_lod_is_split_into_level_and_fade():
+    assert split_lod(1.75) == (1, 0.75)
     assert split_lod(2.0) == (2, 0.0)
+    assert split_lod(2 - 1e-12)[0] == 1  # As the schedule's.
 
 
 def test_lod_one_equals_upscaled_lower_level():
@@ -216,19 +226,24 @@ def test_all_gradients_of_second_order_exist():
         assert np.any(gradient.numpy() != 0), name
 
 
-@pytest.mark.parametrize('dtype', ['float32', 'mixed_float16'])
+@pytest.mark.parametrize('dtype, tolerance', [('float32', 1e-5), ('mixed_float16', 0.02)])
 @pytest.mark.parametrize('layer, settings', [
     (WScaleDense, {}), (WScaleDense, {'image_size': 4}), (WScaleConv, {}), (WScaleConv, {'scaling': 'up'}),
     (WScaleConv, {'scaling': 'down'}), (WScaleConv, {'use_wscale': False}),
     (WScaleConv, {'scaling': 'up', 'use_wscale': False})])
-def test_weight_gradient_is_to_the_bit_what_a_tape_finds(layer, settings, dtype):
-    layer = layer(3, seed=1, dtype=dtype, **settings)
-    layer.build([1, 5, 5, 4] if isinstance(layer, WScaleConv) else [1, 4])
-    with tf.GradientTape() as tape:
-        weight = tf.convert_to_tensor(layer.weight.value)
-        kernel = layer.kernel_of(weight)
-    upstream = tf.cast(tf.random.stateless_normal(kernel.shape, [0, 1]), kernel.dtype)
-    np.testing.assert_array_equal(layer.weight_gradient(upstream), tape.gradient(kernel, layer.weight.value, upstream))
+def test_a_shared_kernel_gives_the_images_and_gradients_of_kernels_apart(layer, settings, dtype, tolerance):
+    layer = layer(3, seed=1, dtype=dtype, activation='leaky_relu', **settings)
+    shape = [2, 6, 6, 4] if isinstance(layer, WScaleConv) else [2, 4]
+    layer.build(shape)
+    parts = [tf.random.stateless_normal(shape, [0, i]) for i in range(2)]
+    results = []
+    for run in (run_layer, sharing_kernels()):
+        with tf.GradientTape() as tape:
+            outputs = [run(layer, part) for part in parts]
+            loss = tf.add_n([tf.reduce_sum(tf.cast(y, tf.float32) ** 2) for y in outputs])
+        results.append([*outputs, *tape.gradient(loss, [layer.weight.value, layer.bias.value])])
+    for shared, apart in zip(*results, strict=True):
+        assert_allclose(shared, apart, rtol=tolerance, atol=tolerance * np.max(np.abs(apart)))
 
 
 @pytest.mark.parametrize('how', [lambda f: f, tf.function], ids=['eager', 'function'])
