@@ -5,12 +5,13 @@ later ones win; overrides come last.
 """
 import ast
 import dataclasses
-import difflib
 import json
 import os
 import types
 import typing
 from dataclasses import dataclass, field
+
+from wording import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def _check_names(names):
     taken = {}
     for name in names:
         if name not in PRESETS:
-            raise ValueError(f'unknown name {name!r} in --config{_did_you_mean(name, PRESETS)}; --list names them all.')
+            raise ValueError(f'unknown name {name!r} in --config{did_you_mean(name, PRESETS)}; --list names them all.')
         group = PRESETS[name].group or name
         if group in taken:
             raise ValueError(f'--config names {taken[group]!r} and {name!r}, but takes one {group}; drop one.')
@@ -237,7 +238,7 @@ def override(config, overrides):
     for text in overrides:
         key, equals, value = text.partition('=')
         if key not in types_:
-            raise ValueError(f'unknown key {key!r}{_did_you_mean(key, types_)}; '
+            raise ValueError(f'unknown key {key!r}{did_you_mean(key, types_)}; '
                              f'--dry_run prints all keys.')
         if not equals:
             raise ValueError(f'{text!r} sets nothing; write it as {key}=VALUE.')
@@ -273,7 +274,7 @@ def from_json(text):
         for key, value in items.items():
             name = f'{section}.{key}'
             if name not in types_:
-                raise ValueError(f'unknown key {name!r}{_did_you_mean(name, types_)}.')
+                raise ValueError(f'unknown key {name!r}{did_you_mean(name, types_)}.')
             if isinstance(value, dict):  # JSON knows no integer keys.
                 value = {int(k): v for k, v in value.items()}
             values[name] = _checked(name, value, types_[name])
@@ -306,11 +307,6 @@ def _replace(config, values):
         sections.setdefault(section, {})[key] = value
     return dataclasses.replace(config, **{
         section: dataclasses.replace(getattr(config, section), **items) for section, items in sections.items()})
-
-
-def _did_you_mean(name, known):
-    close = difflib.get_close_matches(name, known, n=1)
-    return f'; did you mean {close[0]!r}?' if close else ''
 
 
 def _parse(key, text, hint):

@@ -72,9 +72,9 @@ def with_inception(specs):
 
 def score_networks(specs, graph):
     """Measures the snapshots of a run, newest first, or one network. -> (RunEvaluation, rows)."""
+    import runs
     from metrics.image_sets import open_images
-    from networks.locate import find_network, load_network
-    from training import runs
+    from official.locate import find_network, load_network
 
     if FLAGS.network:
         paths = [find_network(FLAGS.network, FLAGS.results_dir)]

@@ -31,13 +31,12 @@ def main(argv):
     if FLAGS.dtype != 'float32' and {'tflite', 'onnx'} & set(FLAGS.formats):
         raise ValueError(f'--dtype={FLAGS.dtype} is for saved_model and keras; export tflite and onnx in float32.')
 
-    from networks import serving
-    from networks.images import check_lod, stored_lod
-    from networks.locate import find_network, load_network
+    from official.locate import find_network, load_network
+    from serving import signatures
     source = find_network(FLAGS.network, FLAGS.results_dir)
     snapshot = load_network(source, names=('Gs', 'D'))
-    Gs, D = (serving.with_dtype(network, FLAGS.dtype) for network in (snapshot.Gs, snapshot.D))
-    lod = stored_lod(Gs) if FLAGS.lod is None else check_lod(Gs, FLAGS.lod)
+    Gs, D = (signatures.with_dtype(network, FLAGS.dtype) for network in (snapshot.Gs, snapshot.D))
+    lod = Gs.stored_lod if FLAGS.lod is None else Gs.check_lod(FLAGS.lod)
     with staged(FLAGS.out) as (folder, version):
         for name in dict.fromkeys(FLAGS.formats):
             writers[name](os.path.join(folder, version) if name == 'saved_model' else folder, Gs, D, lod)
@@ -74,12 +73,12 @@ def export_saved_model(folder, Gs, D, lod):
     """The SavedModel with all signatures in `folder`, and the server's config files beside it."""
     import tensorflow as tf
 
-    from networks import serving
-    serving.write_saved_model(folder, serving.signatures(Gs, D, lod, FLAGS.freeze))
+    from serving import signatures
+    signatures.write_saved_model(folder, signatures.signatures(Gs, D, lod, FLAGS.freeze))
     served = tf.saved_model.load(folder).signatures['serving_default']
     check('saved_model', Gs, lod, lambda latents, labels: served(
         latents=tf.constant(latents), **({'labels': tf.constant(labels)} if Gs.label_size else {}))['images'].numpy())
-    for name, text in (('batching.config', serving.BATCHING_CONFIG), ('monitoring.config', serving.MONITORING_CONFIG)):
+    for name, text in (('batching.config', signatures.BATCHING_CONFIG), ('monitoring.config', signatures.MONITORING_CONFIG)):
         with open(os.path.join(os.path.dirname(folder), name), 'w') as file:
             file.write(text)
 
@@ -88,22 +87,22 @@ def export_keras(folder, Gs, D, lod):
     """The generator as a .keras file, with its lod stored; `keras.saving.load_model` needs networks.progan imported."""
     import keras
 
-    from networks.images import stored_lod, to_uint8
-    path, before = os.path.join(folder, 'generator.keras'), stored_lod(Gs)
+    from serving.generate import to_uint8
+    path, before = os.path.join(folder, 'generator.keras'), Gs.stored_lod
     Gs.lod.assign(lod)
     try:
         Gs.save(path)
     finally:
         Gs.lod.assign(before)
     loaded = keras.saving.load_model(path)
-    check('keras', Gs, lod, lambda latents, labels: to_uint8(loaded.generate(latents, labels, stored_lod(loaded))).numpy())
+    check('keras', Gs, lod, lambda latents, labels: to_uint8(loaded.generate(latents, labels, loaded.stored_lod)).numpy())
 
 
 def export_tflite(folder, Gs, D, lod):
     """The generator as .tflite: latents (and labels) [N, ...] -> uint8 images; resize the inputs for N other than 1."""
     import tensorflow as tf
 
-    from networks.serving import freeze_variables, generator
+    from serving.signatures import freeze_variables, generator
     # Constants: of Keras 3 variables the converter writes uninitialized memory.
     model = tf.lite.TFLiteConverter.from_concrete_functions([freeze_variables(generator(Gs, lod))]).convert()
     path = os.path.join(folder, 'generator.tflite')
@@ -131,7 +130,7 @@ def export_onnx(folder, Gs, D, lod):
     except ImportError as error:
         raise ValueError(f'ONNX needs {error.name}; install it with: pip install tf2onnx onnxruntime') from error
 
-    from networks.serving import generator
+    from serving.signatures import generator
     path, function = os.path.join(folder, 'generator.onnx'), generator(Gs, lod)
     tf2onnx.convert.from_function(function, function.input_signature, opset=17, output_path=path)
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
@@ -145,7 +144,7 @@ def _by_name(inputs, name):
 
 def check(format, Gs, lod, run):
     """Compares the pictures of an exported generator, `run(latents, labels)`, with the original's."""
-    from networks.images import generate_images
+    from serving.generate import generate_images
     n = 2
     latents = np.random.RandomState(0).randn(n, Gs.latent_size).astype(np.float32)
     labels = np.eye(Gs.label_size, dtype=np.float32)[np.arange(n) % Gs.label_size] if Gs.label_size else None

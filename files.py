@@ -1,5 +1,6 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and their checksums."""
 import contextlib
+import hashlib
 import os
 
 
@@ -19,3 +20,9 @@ def replacing(path):
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+def sha256(path):
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -10,7 +10,11 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
+import runs
 from files import replacing
+from pictures import videos
+from pictures.pictures import save_picture, screen_grid, tile
+from serving.latents import drawn_classes, load_array, of_rows, of_seeds, one_hot, parse_integers, walk
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -73,7 +77,6 @@ def images():
 
 def grid():
     """All images in one picture."""
-    from training.images import tile
     Gs = load_Gs(FLAGS.network)
     selection = select(Gs)
     n = len(selection.names)
@@ -89,10 +92,7 @@ def grid():
 
 def video():
     """A walk through latent space."""
-    from networks.latents import walk
-    from training.images import tile
-    from training.videos import check_path, save_video
-    check_path(FLAGS.out)
+    videos.check_path(FLAGS.out)
     Gs = load_Gs(FLAGS.network)
     columns, rows = size = grid_size(1)
     n, num_frames = columns * rows, frame_count()
@@ -101,16 +101,12 @@ def video():
     labels = None if labels is None else np.tile(labels, [num_frames, 1])
     pictures = itertools.chain.from_iterable(generated(Gs, latents.reshape(-1, Gs.latent_size), labels))
     frames = (tile(np.stack([*itertools.islice(pictures, n)]), size) for _ in range(num_frames))
-    save_video(frames, FLAGS.out, FLAGS.fps)
+    videos.save_video(frames, FLAGS.out, FLAGS.fps)
     print(f'{FLAGS.out}: {num_frames} frames of {columns}x{rows} images')
 
 
 def training_video():
     """The same latents through the snapshots of a run."""
-    import training.images
-    from networks import images as networks_images
-    from networks.latents import of_seeds
-    from training import runs, videos
     videos.check_path(FLAGS.out)
     run_dir = runs.locate(FLAGS.results_dir, FLAGS.network)
     snapshots = snapshots_by_nimg(run_dir)
@@ -122,11 +118,11 @@ def training_video():
         for index, run in itertools.groupby(tqdm(shown, unit='frame')):
             nimg = nimgs[index]
             Gs = load_Gs(snapshots[nimg])
-            size = grid_size(None) or training.images.grid_size('1080p', Gs.resolution // FLAGS.shrink)
+            size = grid_size(None) or screen_grid('1080p', Gs.resolution // FLAGS.shrink)
             seeds = range(FLAGS.seed, FLAGS.seed + size[0] * size[1])
             pictures = generated(Gs, of_seeds(seeds, Gs.latent_size), select_labels(Gs, seeds), progress=False)
-            frame = training.images.tile(np.concatenate([*pictures]), size)
-            lod = networks_images.stored_lod(Gs) if FLAGS.lod is None else FLAGS.lod
+            frame = tile(np.concatenate([*pictures]), size)
+            lod = Gs.stored_lod if FLAGS.lod is None else FLAGS.lod
             yield from itertools.repeat(videos.caption(frame, nimg, lod, seconds.get(nimg)), len([*run]))
     videos.save_video(frames(), FLAGS.out, FLAGS.fps)
     print(f'{FLAGS.out}: {num_frames} frames of {len(set(shown))} snapshots')
@@ -135,7 +131,6 @@ def training_video():
 def snapshots_by_nimg(run_dir):
     """{nimg: path} of a run's snapshots, oldest first."""
     from networks.snapshot import load_snapshot
-    from training import runs
     found = [(kimg and kimg * 1000, path) for kimg, path in runs.snapshots(run_dir)]
     if not found:
         raise FileNotFoundError(f'{run_dir} holds no network snapshot yet.')
@@ -145,27 +140,26 @@ def snapshots_by_nimg(run_dir):
 
 def load_Gs(name):
     """The smoothed generator of what the user names."""
-    from networks.locate import load_network
+    from official.locate import load_network
     return load_network(name, FLAGS.results_dir, names=('Gs',)).Gs
 
 
 def select(Gs):
     """The latents and labels that the flags ask for -> Selection."""
-    from networks import latents as sources
     chosen = [name for name in ('latents', 'random_state') if FLAGS[name].value is not None]
     if len(chosen) == 2 or (chosen and FLAGS['seeds'].present):
         raise ValueError('Give one of --seeds, --random_state with --rows, and --latents.')
     if FLAGS.rows and FLAGS.random_state is None:
         raise ValueError('--rows picks from the latents of --random_state; give that too, or use --seeds.')
     if FLAGS.latents:
-        latents = sources.load_array(FLAGS.latents, 'latents')
+        latents = load_array(FLAGS.latents, 'latents')
         numbers = range(len(latents) if latents.ndim else 0)
     elif FLAGS.random_state is not None:
-        numbers = sources.parse_integers(FLAGS.rows or '0-23')
-        latents = sources.of_rows(FLAGS.random_state, numbers, Gs.latent_size)
+        numbers = parse_integers(FLAGS.rows or '0-23')
+        latents = of_rows(FLAGS.random_state, numbers, Gs.latent_size)
     else:
-        numbers = sources.parse_integers(FLAGS.seeds)
-        latents = sources.of_seeds(numbers, Gs.latent_size)
+        numbers = parse_integers(FLAGS.seeds)
+        latents = of_seeds(numbers, Gs.latent_size)
     kind = 'latent' if FLAGS.latents else 'row' if FLAGS.random_state is not None else 'seed'
     digits = max(4, len(str(max(numbers, default=0))))
     return Selection([f'{kind}{number:0{digits}d}' for number in numbers], latents, select_labels(Gs, numbers))
@@ -173,17 +167,16 @@ def select(Gs):
 
 def select_labels(Gs, numbers):
     """Labels float32 [N, label_size] for images of these numbers (seeds, rows), or None for an unconditional network."""
-    from networks import latents as sources
     classes = FLAGS['class'].value
     if FLAGS.labels and classes:
         raise ValueError('Give --labels or --class, not both.')
     if FLAGS.labels:
-        return sources.load_array(FLAGS.labels, 'labels')
+        return load_array(FLAGS.labels, 'labels')
     if classes is not None:
-        cycle = itertools.cycle(sources.parse_integers(classes))
-        return sources.one_hot([*itertools.islice(cycle, len(numbers))], Gs.label_size)
+        cycle = itertools.cycle(parse_integers(classes))
+        return one_hot([*itertools.islice(cycle, len(numbers))], Gs.label_size)
     if Gs.label_size:
-        return sources.one_hot(sources.drawn_classes(numbers, Gs.label_size), Gs.label_size)
+        return one_hot(drawn_classes(numbers, Gs.label_size), Gs.label_size)
     return None
 
 
@@ -191,7 +184,7 @@ def generated(Gs, latents, labels, progress=True):
     """The shared iterator, with the flags applied and a progress bar. -> iterator of uint8 [n, H, W, C]"""
     import tensorflow as tf
 
-    from networks.images import generate_images
+    from serving.generate import generate_images
     gpus = [device.name for device in tf.config.list_logical_devices('GPU')]
     if FLAGS.devices is not None and not 1 <= FLAGS.devices <= max(len(gpus), 1):
         raise ValueError(f'--devices={FLAGS.devices} was asked for; TensorFlow sees {len(gpus)} GPUs.')
@@ -233,7 +226,6 @@ def nearest_sheet(pictures, k=5):
     """Rows of: an image, its k nearest training images by pixels, and k by features. -> uint8 [H, W, C]"""
     from data.tfrecords import Dataset
     from metrics.nearest import nearest
-    from training.images import tile
     n, size, _, channels = pictures.shape
     dataset, shown = Dataset(FLAGS.nearest, min(size, FLAGS.nearest_resolution)), Dataset(FLAGS.nearest, size)
     if dataset.num_channels != channels:
@@ -245,13 +237,6 @@ def nearest_sheet(pictures, k=5):
     reals = shown.read(0, found.reshape(-1)).transpose(0, 2, 3, 1).reshape(n, -1, size, size, channels)
     rows = np.concatenate([pictures[:, None], reals], axis=1)
     return tile(rows.reshape(-1, size, size, channels), (rows.shape[1], n))
-
-
-def save_picture(picture, path, kind):
-    """One picture, in a folder that is made if need be."""
-    from training import images as training_images
-    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    training_images.save_picture(picture, path, kind)
 
 
 def save_all(pictures, paths, kind):

@@ -12,10 +12,10 @@ flags.DEFINE_integer('num_images', 1000, 'Pictures to grade, the same number of 
 
 def main(argv):
     import config as configs
+    import runs
     from data.tfrecords import open_dataset
-    from networks.images import to_uint8
-    from networks.locate import load_network
-    from training import runs
+    from official.locate import load_network
+    from serving.generate import to_uint8
 
     run_dir = runs.locate(FLAGS.results_dir, FLAGS.run)
     data = configs.load(f'{run_dir}/config.json').data

@@ -6,13 +6,15 @@ import hashlib
 import numpy as np
 from absl import flags
 
+from files import sha256
+
 FLAGS = flags.FLAGS
 flags.DEFINE_bool('verify', False, 'Print checksums and parameter counts, and write a sample grid OUT.png.')
 
 
 def main(argv):
-    from networks.official import load_official
     from networks.snapshot import save_snapshot
+    from official.load import load_official
     if len(argv) != 3 or not argv[2].endswith('.h5'):
         raise ValueError('Two arguments are needed: an official network .pkl and the snapshot .h5 to write, e.g. '
                          'import_official.py karras2018iclr-celebahq-1024x1024.pkl celebahq.h5.')
@@ -28,10 +30,10 @@ def main(argv):
 
 def verify(source, target):
     """Reads both files again, compares them, and shows what they hold."""
-    from networks.images import generate_images
-    from networks.official import load_official
     from networks.snapshot import load_snapshot
-    from training.images import grid_size, save_png, tile
+    from official.load import load_official
+    from pictures.pictures import save_png, screen_grid, tile
+    from serving.generate import generate_images
     print(f'sha256 {sha256(source)} {source}')
     print(f'sha256 {sha256(target)} {target}')
     original, imported = load_official(source), load_snapshot(target)
@@ -42,7 +44,7 @@ def verify(source, target):
         count = sum(int(np.prod(variable.shape)) for variable in ours.values()) - 1  # lod is no parameter.
         print(f'{name:2s} {count:>10} parameters in {len(ours) - 1} variables, sha256 {digest(ours)}')
 
-    Gs, size = imported.Gs, grid_size('1080p', imported.Gs.resolution)
+    Gs, size = imported.Gs, screen_grid('1080p', imported.Gs.resolution)
     n = size[0] * size[1]
     latents = np.random.RandomState(1000).randn(n, Gs.latent_size)
     labels = np.eye(Gs.label_size)[np.arange(n) // size[0] % Gs.label_size] if Gs.label_size else None
@@ -50,12 +52,6 @@ def verify(source, target):
     picture = f'{target.removesuffix(".h5")}.png'
     save_png(tile(images, size), picture)
     print(f'{picture}: {n} images at lod {Gs.lod.numpy():g}')
-
-
-def sha256(path):
-    """The checksum of a file, in hexadecimal."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def digest(variables):

@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 
 from files import replacing
-from networks import latents as sources
+from serving.latents import drawn_classes, of_seeds, one_hot, parse_integers
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('server', 'localhost:8500', 'HOST:PORT for gRPC, http://HOST:PORT for REST.')
@@ -96,15 +96,15 @@ def main(argv):
         raise ValueError('Use: serve_client.py --server=HOST:PORT --seeds=0-7 --out=FOLDER.')
     if FLAGS.minibatch < 1:
         raise ValueError(f'--minibatch is {FLAGS.minibatch}; use 1 or more.')
-    seeds = sources.parse_integers(FLAGS.seeds)
+    seeds = parse_integers(FLAGS.seeds)
     service = (Rest if FLAGS.server.startswith('http') else Grpc)(FLAGS.server, FLAGS.model, FLAGS.timeout)
     widths = service.inputs('generate_png')
-    inputs = {'latents': sources.of_seeds(seeds, widths['latents'])}
+    inputs = {'latents': of_seeds(seeds, widths['latents'])}
     chosen = FLAGS['class'].value
     if 'labels' in widths or chosen is not None:
         label_size = widths.get('labels', 0)
-        classes = [chosen] * len(seeds) if chosen is not None else sources.drawn_classes(seeds, label_size)
-        inputs['labels'] = sources.one_hot(classes, label_size)
+        classes = [chosen] * len(seeds) if chosen is not None else drawn_classes(seeds, label_size)
+        inputs['labels'] = one_hot(classes, label_size)
     os.makedirs(FLAGS.out, exist_ok=True)
     for start in range(0, len(seeds), FLAGS.minibatch):
         rows = np.s_[start:start + FLAGS.minibatch]

@@ -26,7 +26,7 @@ def main(argv):
     if FLAGS.list:
         print(configs.describe())
         return
-    from training import runs
+    import runs
     shortcuts = {'data.dir': FLAGS.data_dir, 'train.devices': FLAGS.devices, 'train.jit': FLAGS.jit,
                  'train.init_from': FLAGS.init_from}
     overrides = [f'{key}={value}' for key, value in shortcuts.items() if value is not None] + FLAGS.set
@@ -52,7 +52,7 @@ def main(argv):
 
 def resumed_config(run_dir, overrides):
     """The config that a run folder holds, with overrides of what may change in mid-run."""
-    from training import runs
+    import runs
     if FLAGS.config or FLAGS.init_from:
         raise ValueError(f'--resume continues {run_dir} as its config.json says; drop --config and --init_from, or drop '
                          f'--resume to start a new run.')

@@ -21,9 +21,9 @@ import tensorflow as tf
 from absl import flags
 from machine import forward_gflop, in_own_process, sgemm, sgemm_gflops
 
-from networks.images import generate_images
 from networks.progan import Discriminator, Generator
-from networks.serving import signatures
+from serving.generate import generate_images
+from serving.signatures import signatures
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('configs', ['64', '1024'], 'Which of 64 and 1024 to time; each has a process of its own.')

@@ -9,8 +9,6 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from networks.layers import fading
-
 
 @functools.lru_cache(maxsize=4)
 def permutation(num_images, seed, epoch):
@@ -116,18 +114,3 @@ def batches(dataset, level, minibatch, rounds, position, seed, mirror, input_con
     options = tf.data.Options()
     options.autotune.enabled = False
     return elements.prefetch(2 * context.num_replicas_in_sync // context.num_input_pipelines).with_options(options)
-
-
-def process_reals(images, fade, dtype=tf.float32):
-    """Maps pixels to [-1, 1] and fades toward the next lower resolution (paper, section 2).
-
-    lerp(x, up2(box_down2(x)), fade) with x = images * 2 / 255 - 1.
-    uint8 [N, r, r, C], fade a scalar in [0, 1) -> [N, r, r, C].
-    """
-    x = tf.cast(images, tf.float32) * (2 / 255) - 1
-    if not fading(fade):
-        return tf.cast(x, dtype)
-    n, r, c = tf.shape(x)[0], images.shape[1], images.shape[3]
-    low = tf.reduce_mean(tf.reshape(x, [n, r // 2, 2, r // 2, 2, c]), axis=[2, 4], keepdims=True)
-    low = tf.reshape(tf.broadcast_to(low, [n, r // 2, 2, r // 2, 2, c]), tf.shape(x))
-    return tf.cast(x + (low - x) * tf.cast(fade, tf.float32), dtype)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.pipeline import image_indices, random_words
 from data.tfrecords import Dataset
-from networks.images import generate_images
+from serving.generate import generate_images
 
 _ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm')
 

@@ -1,5 +1,4 @@
 """The Inception graph of December 2015, which defines FID and IS: a local file, or downloaded once."""
-import hashlib
 import os
 import tarfile
 import urllib.error
@@ -10,6 +9,8 @@ import tensorflow as tf
 from absl import logging
 from google.protobuf.message import DecodeError
 
+from files import sha256
+
 # The bucket behind http://download.tensorflow.org, which offers no https of its own.
 URL = 'https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz'
 MEMBER = 'classify_image_graph_def.pb'
@@ -19,12 +20,6 @@ INPUT, FEATURES, LOGITS = 'ExpandDims:0', 'pool_3:0', 'softmax/logits/MatMul'
 def default_cache():
     """Returns the folder for downloads and features of reals: $XDG_CACHE_HOME/progan, or ~/.cache/progan."""
     return os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'progan')
-
-
-def sha256(path):
-    """Returns a file's SHA-256 as hexadecimal digits."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def obtain(cache, url=URL):

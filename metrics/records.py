@@ -4,7 +4,7 @@ import os
 from collections import Counter
 
 from files import replacing
-from training.report import format_time
+from wording import format_time
 
 
 class Records:

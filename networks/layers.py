@@ -1,46 +1,14 @@
 """Keras layers of the paper's networks: equalized dense and convolution, pixel norm, minibatch stddev. NHWC, HWIO."""
 import functools
 import math
-import numbers
 
 import keras
 import tensorflow as tf
 from tensorflow.python.eager import record
 
+from networks.growth import shape_of
+
 SQRT2 = math.sqrt(2.0)
-
-
-def upscale(images, factor=2):
-    """Nearest-neighbour upscaling. [N, H, W, C] -> [N, factor*H, factor*W, C]."""
-    if factor == 1:
-        return images
-    # Repeats by broadcasting: tf.image.resize has no second-order gradient.
-    n, h, w, c = _shape(images)
-    tiled = tf.broadcast_to(tf.reshape(images, [n, h, 1, w, 1, c]), [n, h, factor, w, factor, c])
-    return tf.reshape(tiled, [n, h * factor, w * factor, c])
-
-
-def downscale(images, factor=2):
-    """Box-filter downscaling. [N, H, W, C] -> [N, H/factor, W/factor, C]."""
-    if factor == 1:
-        return images
-    return tf.nn.avg_pool2d(images, factor, strides=factor, padding='VALID')
-
-
-def lerp(a, b, t):
-    """Linear interpolation a + (b - a) * t."""
-    return a + (b - a) * tf.cast(t, a.dtype)
-
-
-def fading(fade):
-    """Whether the lower resolution takes part: always where `fade` is a tensor, unless it is 0 where it is a number."""
-    return not isinstance(fade, numbers.Real) or fade != 0
-
-
-def _shape(x):
-    """The shape of x as ints where they are known and scalar tensors where they are not."""
-    dynamic = tf.shape(x)
-    return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
 
 
 def _recorded(compute, gradients, *inputs):
@@ -183,7 +151,7 @@ class WScaleConv(_WScale):
 
     def _product(self, x, kernel):
         if self.scaling == 'up':
-            n, h, w, _ = _shape(x)
+            n, h, w, _ = shape_of(x)
             return tf.nn.conv2d_transpose(x, kernel, [n, 2 * h, 2 * w, self.filters], 2, 'SAME')
         return tf.nn.conv2d(x, kernel, 2 if self.scaling == 'down' else 1, 'SAME')
 
@@ -225,7 +193,7 @@ class MinibatchStd(keras.layers.Layer):
         self.group_size = group_size
 
     def call(self, x, num_batches=1):
-        n, h, w, c = _shape(x)
+        n, h, w, c = shape_of(x)
         minibatch = n // num_batches
         if isinstance(n, int):
             group_size = min(self.group_size, minibatch)

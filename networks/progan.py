@@ -9,13 +9,8 @@ import math
 import keras
 import tensorflow as tf
 
-from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, downscale, fading, lerp, run_layer, upscale
-
-
-def split_lod(lod):
-    """lod -> (level, fade), e.g. 1.75 -> (1, 0.75)."""
-    level = math.floor(lod)
-    return level, lod - level
+from networks.growth import downscale, fading, lerp, split_lod, upscale
+from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, run_layer
 
 
 class _Network(keras.Model):
@@ -77,6 +72,18 @@ class _Network(keras.Model):
         if not 0 <= level <= self.max_level:
             raise ValueError(f'Level {level} was asked for; this {self.resolution}x{self.resolution} network has '
                              f'levels 0 (full resolution) to {self.max_level} (4x4).')
+
+    def check_lod(self, lod):
+        """The lod as a float; ValueError if the network has no such level."""
+        if not 0 <= lod <= self.max_level:
+            raise ValueError(f'lod {lod} was asked for; this network of resolution {self.resolution} has 0 (full '
+                             f'resolution) to {self.max_level} (4x4).')
+        return float(lod)
+
+    @property
+    def stored_lod(self):
+        """The lod that the network was saved at, as a float."""
+        return float(self.lod.numpy())
 
     def get_config(self):
         # Not keras.Model's: it would record the arguments of the outermost constructor a second time.

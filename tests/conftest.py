@@ -1,7 +1,8 @@
 import os
-import pathlib
 import subprocess
 import sys
+
+from places import GOLDENS, ROOT
 
 import runtime  # noqa: F401  isort: skip (it must come before TensorFlow)
 
@@ -14,8 +15,6 @@ tf.config.set_visible_devices([], 'GPU')
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 4)
 
-ROOT = pathlib.Path(__file__).parent.parent
-GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 
 
 @pytest.fixture(scope='session')

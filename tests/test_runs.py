@@ -1,6 +1,6 @@
 import pytest
 
-from training import runs
+import runs
 
 
 def make(results, *names):

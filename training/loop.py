@@ -7,16 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 
+import runs
 from data.pipeline import batches
 from data.tfrecords import open_dataset
 from metrics.evaluation import parse_specs
 from metrics.run_evaluation import during_training
-from networks.locate import load_network
-from networks.progan import split_lod
+from networks.growth import split_lod
 from networks.snapshot import save_snapshot
-from training import runs
+from official.locate import load_network
+from pictures.pictures import save_png
 from training.devices import POLICIES, sum_over_workers, worker
-from training.images import Grid, save_png
+from training.grid import Grid
 from training.report import Averages, Reporter, Silence
 from training.schedule import Schedule
 from training.state import Checkpoints, Position, make_state, start_from

@@ -4,7 +4,8 @@ Every function returns `(loss [N], terms)`: `terms` holds the named statistics [
 """
 import tensorflow as tf
 
-from networks.layers import lerp, sharing_kernels
+from networks.growth import lerp
+from networks.layers import sharing_kernels
 
 
 def generator_loss(G, D, latents, labels, level, fade, cond_weight=1.0, in_halves=False):

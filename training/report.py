@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 import runtime
 from files import replacing
+from wording import format_time
 
 
 class Reporter:
@@ -99,18 +100,6 @@ class Silence:
 
     def __getattr__(self, name):
         return lambda *args, **kwargs: None
-
-
-def format_time(seconds):
-    """E.g. '1d 02h 03m', '2h 03m 04s', '3m 04s', '4s'."""
-    s = round(seconds)
-    if s < 60:
-        return f'{s}s'
-    if s < 3600:
-        return f'{s // 60}m {s % 60:02d}s'
-    if s < 86400:
-        return f'{s // 3600}h {s // 60 % 60:02d}m {s % 60:02d}s'
-    return f'{s // 86400}d {s // 3600 % 24:02d}h {s // 60 % 60:02d}m'
 
 
 def peak_memory_mib():

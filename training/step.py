@@ -10,8 +10,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from data.pipeline import process_reals
-from networks.layers import fading, lerp
+from networks.growth import fading, lerp, process_reals
 from runtime import release_memory, two_at_a_time
 from training.losses import discriminator_loss, generator_loss
 from training.optimizer import assign

@@ -1,0 +1,46 @@
+"""Official network files (G, D, Gs) -> this project's networks; nothing in such a file is ever run."""
+from networks.snapshot import Snapshot
+from official import progan
+from official.pickles import Network, read_pickle
+
+READERS = (progan,)  # Modules of `functions`, `describe` and `build`: one per method whose files are read.
+NAMES = ('G', 'D', 'Gs')
+
+
+def load_official(path, names=NAMES, dtype=None):
+    """Reads an official .pkl and builds its networks -> Snapshot; `names` and `dtype` as for load_snapshot.
+
+    `nimg` is 0: such files do not say how long they were trained. Raises FileNotFoundError, or ValueError if
+    the file is no such pickle, asks for code to be run, or lacks a network, an argument or a variable.
+    """
+    found = {}
+    for name, state in _states(path).items():
+        source = f'{path}: {name}'
+        reader = _reader(source, name, state)
+        found[name] = reader, source, reader.describe(source, name, state)
+    networks = {name: reader.build(source, name, *description, dtype)
+                for name, (reader, source, description) in found.items() if name in names}
+    return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=0)
+
+
+def _states(path):
+    content = read_pickle(path)
+    if not (isinstance(content, tuple | list) and len(content) == 3
+            and all(isinstance(item, Network) and item.state is not None for item in content)):
+        several = isinstance(content, tuple | list)
+        found = f'{len(content)} items' if several else f'one {type(content).__name__}'
+        raise ValueError(f'{path} holds {found}; an official network file holds three networks, G, D and Gs.')
+    return dict(zip(NAMES, (item.state for item in content), strict=True))
+
+
+def _reader(source, name, state):
+    """The module that reads a state, by the function that built the network."""
+    spec = state.get('build_func_spec')
+    if 'build_func_spec' in state and not isinstance(spec, dict):
+        raise ValueError(f"{source} has no dict 'build_func_spec'; it is not a network of the reference.")
+    function = spec.get('func') if spec is not None else state.get('build_func_name')
+    known = {function: reader for reader in READERS for function in reader.functions(name, state)}
+    if not isinstance(function, str) or function not in known:
+        told = repr(function)[:60] if isinstance(function, str | int | float | None) else f'a {type(function).__name__}'
+        raise ValueError(f'{source} was built by {told}; this project reads networks built by {" or ".join(known)}.')
+    return known[function]

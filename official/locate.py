@@ -1,0 +1,31 @@
+"""What a user names as a network -> the networks: a run, a snapshot .h5 or an official .pkl."""
+import os
+
+import runs
+from networks.snapshot import load_snapshot
+from official.load import load_official
+
+
+def find_network(name, results_dir='results'):
+    """The file that `name` means: itself, or the newest snapshot of a run (a folder, a number, a name or 'latest').
+
+    FileNotFoundError when there is none.
+    """
+    if os.path.isfile(name):
+        return name
+    if name.endswith(('.h5', '.pkl')):
+        raise FileNotFoundError(f'There is no file {name}; give a snapshot .h5, an official .pkl, or a run by folder, '
+                                f'number or latest.')
+    run_dir = runs.locate(results_dir, name)
+    snapshots = runs.snapshots(run_dir)
+    if not snapshots:
+        raise FileNotFoundError(f'{run_dir} holds no network snapshot yet; the first one comes after '
+                                f'train.network_snapshot_ticks ticks.')
+    return snapshots[-1][1]
+
+
+def load_network(name, results_dir='results', names=('G', 'D', 'Gs'), dtype=None):
+    """Loads what `find_network` finds -> Snapshot; `names` and `dtype` as for load_snapshot."""
+    path = find_network(name, results_dir)
+    load = load_official if path.endswith('.pkl') else load_snapshot
+    return load(path, names, dtype)

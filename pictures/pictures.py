@@ -1,0 +1,42 @@
+"""Images -> pictures: grids of images, and files that show them."""
+import os
+
+import numpy as np
+import PIL.Image
+
+from files import replacing
+
+_GRIDS = {'1080p': ((1920, 1080), (3, 2), 32), '4k': ((3840, 2160), (7, 4), 32)}  # Screen, smallest grid, largest side.
+
+
+def screen_grid(name, resolution):
+    """(columns, rows) of a grid of images with this resolution for a screen, '1080p' or '4k'."""
+    screen, smallest, largest = _GRIDS[name]
+    return tuple(int(np.clip(pixels // resolution, low, largest)) for pixels, low in zip(screen, smallest, strict=True))
+
+
+def tile(images, size):
+    """[N, H, W, C] -> one picture [rows * H, columns * W, C], row by row; empty places stay black."""
+    columns, rows = size
+    n, h, w, c = images.shape
+    canvas = np.zeros([columns * rows, h, w, c], images.dtype)
+    canvas[:n] = images[:columns * rows]
+    return canvas.reshape(rows, columns, h, w, c).transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
+
+
+def pil_image(picture):
+    """uint8 [H, W, 1 or 3] -> PIL image."""
+    return PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+
+
+def save_png(picture, path):
+    """Writes uint8 [H, W, 1 or 3] as a PNG, which appears complete or not at all."""
+    save_picture(picture, path, 'png')
+
+
+def save_picture(picture, path, format):
+    """Writes uint8 [H, W, 1 or 3] as 'png', 'jpg' or 'webp', which appears complete or not at all; makes its folder."""
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    options = {'png': {}, 'jpg': {'quality': 95, 'subsampling': 0}, 'webp': {'quality': 95}}[format]
+    with replacing(path) as partial:
+        pil_image(picture).save(partial, 'jpeg' if format == 'jpg' else format, **options)

@@ -1,0 +1,81 @@
+"""Frames -> MP4, animated WebP or GIF, and the frames of a video of a run's training."""
+import json
+import os
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+
+from files import replacing
+from pictures.pictures import pil_image
+from wording import format_time
+
+EXTENSIONS = ('.mp4', '.webp', '.gif')
+
+
+def check_path(path):
+    """Raises ValueError unless the ending of a video's path is one that can be written."""
+    if os.path.splitext(path)[1].lower() not in EXTENSIONS:
+        raise ValueError(f'{path} ends in no known kind of video; use one of {", ".join(EXTENSIONS)}.')
+
+
+def save_video(frames, path, fps):
+    """Writes an iterable of uint8 [H, W, 1 or 3] as a looping video, which appears complete or not at all."""
+    check_path(path)
+    extension = os.path.splitext(path)[1].lower()
+    with replacing(path) as partial:
+        if extension == '.mp4':
+            _save_mp4(frames, partial, fps)
+        else:
+            first, *rest = map(pil_image, frames)
+            options = {'quality': 90} if extension == '.webp' else {}
+            first.save(partial, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, **options)
+
+
+def _save_mp4(frames, path, fps):
+    import imageio_ffmpeg  # Its wheel carries the ffmpeg program; only videos need it.
+    writer = None
+    try:
+        for frame in frames:
+            if writer is None:
+                h, w, c = frame.shape
+                # H.264 in 4:2:0, which every player shows, needs even sizes; quality 0..10.
+                writer = imageio_ffmpeg.write_frames(
+                    path, (w, h), fps=fps, pix_fmt_in='gray' if c == 1 else 'rgb24', quality=8, macro_block_size=2)
+                writer.send(None)
+            writer.send(np.ascontiguousarray(frame))
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def training_moments(total_nimg, num_frames, time_warp):
+    """The number of real images shown at each frame: total * t^time_warp, t in 0..1; > 1 lingers at the start."""
+    t = np.arange(num_frames) / max(num_frames - 1, 1)
+    return total_nimg * t ** time_warp
+
+
+def latest_before(moments, nimgs):
+    """For each moment the index of the last snapshot, of ascending `nimgs`, that existed; the first before any."""
+    return np.maximum(np.searchsorted(nimgs, moments, side='right') - 1, 0)
+
+
+def training_times(run_dir):
+    """{nimg: seconds of training} from a run's stats.jsonl, if there is one."""
+    path = os.path.join(run_dir, 'stats.jsonl')
+    if not os.path.exists(path):
+        return {}
+    with open(path) as file:
+        records = [json.loads(line) for line in file if line.endswith('\n')]
+    return {record['nimg']: record['total_sec'] for record in records}
+
+
+def caption(picture, nimg, lod, seconds):
+    """Appends a strip that names kimg, lod and training time. uint8 [H, W, C] -> [H + strip, W, C]"""
+    size = int(np.clip(picture.shape[1] // 24, 10, 24))
+    text = f'kimg {nimg / 1000:.1f}   lod {lod:.2f}' + ('' if seconds is None else f'   {format_time(seconds)}')
+    strip = PIL.Image.new('L', (picture.shape[1], 2 * size))
+    PIL.ImageDraw.Draw(strip).text((size // 2, size // 3), text, fill=255, font=PIL.ImageFont.load_default(size))
+    strip = np.repeat(np.asarray(strip)[:, :, None], picture.shape[2], axis=2)
+    return np.concatenate([picture, strip])

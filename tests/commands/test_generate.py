@@ -1,0 +1,184 @@
+import json
+import os
+import subprocess
+import sys
+
+import imageio_ffmpeg
+import numpy as np
+import PIL.Image
+import pytest
+from reference_pickles import tiny
+
+import runs
+from data.tfrecords import Dataset
+from metrics.nearest import nearest
+from networks.snapshot import save_snapshot
+from official.load import load_official
+from pictures import videos
+from serving.generate import generate_images
+from serving.latents import load_array, of_rows, of_seeds, one_hot, parse_integers, walk
+
+
+@pytest.fixture(scope='module')
+def pkl(tmp_path_factory):
+    """An official .pkl of 4 classes at 16x16, saved at lod 0.5."""
+    path = tmp_path_factory.mktemp('generate') / 'official.pkl'
+    path.write_bytes(tiny(resolution=16, label_size=4, lod=0.5)[0])
+    return path
+
+
+def test_lists_of_numbers():
+    assert parse_integers('0-3,7') == [0, 1, 2, 3, 7]
+    for text in ('', 'a', '3-', '-1', '5-2', '1;2', '99999999999'):
+        with pytest.raises(ValueError, match='numbers|number'):
+            parse_integers(text)
+
+
+def test_rows_are_the_rows_of_one_large_draw():
+    whole = np.random.RandomState(1000).randn(1000, 17).astype(np.float32)
+    np.testing.assert_array_equal(of_rows(1000, [477, 56, 83], 17), whole[[477, 56, 83]])
+
+
+def test_a_seed_means_one_latent_whatever_its_company():
+    expected = np.random.RandomState(5).randn(1, 9).astype(np.float32)
+    np.testing.assert_array_equal(of_seeds([3, 5], 9)[1:], expected)
+
+
+def test_walks_are_smooth_closed_and_normalized():
+    latents = walk(60, 3, 512, smoothing=5, seed=1)
+    np.testing.assert_allclose(np.mean(np.square(latents), axis=-1), 1, rtol=1e-5)
+    steps = np.linalg.norm(latents - np.roll(latents, 1, axis=0), axis=-1)  # The first step closes the circle.
+    assert steps.max() < 0.3 * np.sqrt(512) and steps[0].max() < 2 * steps[1:].mean()
+    far = np.linalg.norm(latents - np.roll(latents, 30, axis=0), axis=-1)
+    assert far.mean() > 1.2 * np.sqrt(512)  # Almost orthogonal: the walk goes somewhere.
+
+
+def test_classes_out_of_range_and_labels_without_use_are_explained():
+    with pytest.raises(ValueError, match='Class 10 is out of range; .* 0 to 9'):
+        one_hot([3, 10], 10)
+    with pytest.raises(ValueError, match='trained without labels'):
+        one_hot([0], 0)
+
+
+def test_latent_files_are_never_unpickled(tmp_path):
+    path = str(tmp_path / 'latents.npy')
+    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match='not a .npy file of numbers'):
+        load_array(path, 'latents')
+    with pytest.raises(FileNotFoundError, match='no file'):
+        load_array(path + 'x', 'latents')
+
+
+def test_training_videos_linger_at_the_start_and_show_what_existed():
+    moments = videos.training_moments(1000, 5, time_warp=1.5)
+    np.testing.assert_allclose(moments, 1000 * np.array([0, 0.25, 0.5, 0.75, 1]) ** 1.5)
+    np.testing.assert_array_equal(videos.latest_before(moments, [100, 200, 650, 1000]), [0, 0, 1, 1, 3])
+
+
+@pytest.mark.parametrize('extension', ['.mp4', '.webp', '.gif'])
+def test_videos_hold_every_frame(tmp_path, extension):
+    path = str(tmp_path / f'video{extension}')
+    frames = np.zeros([7, 32, 48, 1], np.uint8)
+    for i in range(7):
+        frames[i, :, 6 * i:] = 255
+    videos.save_video(iter(frames), path, fps=10)
+    if extension == '.mp4':
+        reader = imageio_ffmpeg.read_frames(path)
+        assert next(reader)['size'] == (48, 32)
+        decoded = [np.frombuffer(frame, np.uint8).reshape(32, 48, 3)[:, :, :1] for frame in reader]
+    else:
+        with PIL.Image.open(path) as image:
+            decoded = []
+            for i in range(image.n_frames):
+                image.seek(i)
+                decoded.append(np.asarray(image.convert('RGB'))[:, :, :1])
+    assert np.mean(np.abs(np.stack(decoded).astype(int) - frames)) < 10  # Encoders lose a little at edges.
+    assert os.listdir(tmp_path) == [f'video{extension}']
+
+
+def test_a_failing_video_leaves_nothing_behind(tmp_path):
+    def frames():
+        yield np.zeros([16, 16, 3], np.uint8)
+        raise ValueError('broken')
+    with pytest.raises(ValueError, match='broken'):
+        videos.save_video(frames(), str(tmp_path / 'video.mp4'), fps=10)
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(ValueError, match=r'\.mp4, \.webp, \.gif'):
+        videos.save_video([], 'video.avi', fps=10)
+
+
+def test_nearest_finds_a_copy_by_pixels_and_a_darker_copy_by_features(data_dir):
+    dataset = Dataset(data_dir / 'blobs')
+    copies = dataset.read(0, np.array([40, 3]))
+    by_pixels, _ = nearest(copies, dataset, k=3, minibatch=10)
+    np.testing.assert_array_equal(by_pixels[:, 0], [40, 3])
+    _, by_features = nearest(copies // 4 + 60, dataset, k=3, minibatch=10)
+    np.testing.assert_array_equal(by_features[:, 0], [40, 3])
+    images = dataset.read(0, np.arange(64)).reshape(64, -1) / 255
+    distances = np.square(images[[40, 3], None] - images).sum(-1)
+    np.testing.assert_array_equal(by_pixels, np.argsort(distances, kind='stable')[:, :3])
+
+
+# Runs several commands in one process: starting TensorFlow takes longer than any of them.
+_COMMANDS = """
+import json, sys, generate
+from absl.testing import flagsaver
+for arguments in json.loads(sys.argv[1]):
+    with flagsaver.flagsaver():
+        generate.main(generate.FLAGS(['generate.py', *arguments]))
+"""
+
+
+@pytest.fixture(scope='module')
+def made(pkl, goldens, data_dir, tmp_path_factory):
+    """A folder with the output of one run of every command."""
+    folder = tmp_path_factory.mktemp('made')
+    np.save(folder / 'latents.npy', np.load(goldens / 'pickles' / 'network_theano_wscale_run.npz')['latents'])
+    runs.create(folder / 'results', 'test')
+    run_dir = folder / 'results' / '000-test'
+    runs.save_config(run_dir, '{}')
+    snapshot = load_official(pkl)
+    for nimg, path in ((1000, runs.snapshot_path(run_dir, 1000)), (4000, runs.final_path(run_dir))):
+        save_snapshot(path, snapshot.G, snapshot.D, snapshot.Gs, nimg=nimg)
+    (run_dir / 'stats.jsonl').write_text('{"nimg": 4000, "total_sec": 60.0}\n')
+    network = f'--network={pkl}'
+    commands = [
+        ['images', f'--network={goldens / "pickles" / "network_theano_wscale.pkl"}',
+         f'--latents={folder / "latents.npy"}', f'--out={folder / "golden.npz"}'],
+        ['images', network, '--seeds=2,7', '--class=3', f'--out={folder / "a" / "b"}'],
+        ['grid', network, '--seeds=0-4', f'--out={folder / "grid.jpg"}'],
+        ['images', network, '--seeds=0-2', f'--nearest={data_dir / "blobs"}', f'--out={folder / "sheet.png"}'],
+        ['video', network, '--grid=2x1', '--duration=1', '--fps=5', '--smoothing=0.1', f'--out={folder / "walk.gif"}'],
+        ['training_video', '--network=latest', f'--results_dir={folder / "results"}', '--duration=1', '--fps=8',
+         '--grid=8x4', f'--out={folder / "training.gif"}']]
+    done = subprocess.run([sys.executable, '-c', _COMMANDS, json.dumps(commands)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_images_of_an_official_network_equal_the_references(made, goldens):
+    golden = np.load(goldens / 'pickles' / 'network_theano_wscale_run.npz')['images_uint8']
+    difference = np.abs(np.load(made / 'golden.npz')['images'].transpose(0, 3, 1, 2).astype(int) - golden)
+    assert difference.max() <= 1 and (difference > 0).mean() <= 0.001
+
+
+def test_images_are_those_of_their_seeds_class_and_stored_lod(pkl, made):
+    Gs = load_official(pkl, names=('Gs',)).Gs
+    expected, = generate_images(Gs, of_seeds([2, 7], Gs.latent_size), np.eye(4)[[3, 3]], lod=0.5)
+    for name, image in zip(('seed0002.png', 'seed0007.png'), expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(PIL.Image.open(made / 'a' / 'b' / name)), image)
+
+
+@pytest.mark.parametrize('name, frames, size', [
+    ('grid.jpg', 1, (3 * 16, 2 * 16)), ('sheet.png', 1, (11 * 16, 3 * 16)), ('walk.gif', 5, (2 * 16, 16)),
+    ('training.gif', 2, (8 * 16, 4 * 16 + 20))])  # GIF merges equal frames: one for each snapshot.
+def test_grids_sheets_and_videos_have_their_size(made, name, frames, size):
+    with PIL.Image.open(made / name) as image:
+        assert (getattr(image, 'n_frames', 1), image.size) == (frames, size)
+
+
+def test_user_errors_are_one_sentence(pkl, run_command, tmp_path):
+    np.save(tmp_path / 'wide.npy', np.zeros([2, 5]))
+    done = run_command('generate.py', 'images', f'--network={pkl}', f'--latents={tmp_path / "wide.npy"}', '--out=x')
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert done.stderr.endswith('generate.py: The latents have shape [2, 5]; this network needs [N, 4].\n')

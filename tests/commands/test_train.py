@@ -1,0 +1,232 @@
+"""train.py as users run it: whole runs in processes of their own."""
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+from places import ROOT
+from ports import free_ports
+
+from networks.snapshot import load_snapshot
+
+SMALL = ['--config=v2-1gpu,cond', '--set=data.name=blobs', '--set=network.fmap_base=64', '--set=network.fmap_max=8',
+         '--set=schedule.minibatch_dict={}', '--set=schedule.minibatch_base=8', '--set=schedule.lod_training_kimg=0.5',
+         '--set=schedule.lod_transition_kimg=0.5', '--set=schedule.tick_kimg=0.25', '--set=schedule.tick_kimg_dict={}',
+         '--set=train.total_kimg=2', '--set=data.resolution=8', '--set=train.network_snapshot_ticks=4',
+         '--set=train.deterministic=true']
+
+
+def weights(path):
+    """{name: bytes} of every variable of a snapshot."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()].tobytes()})
+                        if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+@pytest.fixture(scope='module')
+def command(data_dir):
+
+    def start(results_dir, *arguments, **environment):
+        return subprocess.Popen(
+            [sys.executable, 'train.py', f'--data_dir={data_dir}', f'--results_dir={results_dir}', *arguments], cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', **environment})
+    return start
+
+
+def finish(process, status=0):
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == status, output
+    return output
+
+
+@pytest.fixture(scope='module')
+def reference_run(command, tmp_path_factory):
+    """An uninterrupted run -> its folder."""
+    results = tmp_path_factory.mktemp('uninterrupted')
+    finish(command(results, *SMALL, '--set=train.graph=true', '--set=train.histograms=true'))
+    return results / '000-v2-1gpu-cond'
+
+
+def test_a_run_leaves_config_log_statistics_pictures_events_snapshots_and_its_mark(reference_run):
+    names = {path.name for path in reference_run.iterdir()}
+    assert {'config.json', 'log.txt', 'stats.jsonl', 'reals.png', 'fakes000000.png', 'fakes000002.png',
+            'network-snapshot-000001.h5', 'network-final.h5', 'checkpoints', 'finished'} <= names
+    with PIL.Image.open(reference_run / 'fakes000002.png') as picture:
+        assert picture.size == (32 * 8, 32 * 8)
+    records = [json.loads(line) for line in (reference_run / 'stats.jsonl').read_text().splitlines()]
+    assert [record['tick'] for record in records] == list(range(8))
+    assert all(np.isfinite(value) for record in records for value in record.values())
+    assert {'real_scores', 'fake_scores', 'mixed_scores', 'mixed_norms', 'epsilon_penalty', 'label_penalty_reals',
+            'label_penalty_fakes', 'images_per_sec', 'peak_memory_mib', 'D_skipped'} <= records[0].keys()
+    assert (reference_run / 'log.txt').read_text().count('\ntick ') == 8
+
+
+def test_tensorboard_gets_scalars_pictures_histograms_and_the_graph(reference_run):
+    events, = reference_run.glob('events.out.tfevents.*')
+    tags = {value.tag for record in tf.data.TFRecordDataset(str(events)).as_numpy_iterator()
+            for value in tf.compat.v1.Event.FromString(record).summary.value}
+    graph = 'training'
+    assert {'Loss/real_scores', 'Progress/images_per_sec', 'fakes', graph, 'Gs/8x8/Conv1/weight'} <= tags
+
+
+def test_snapshots_hold_where_training_was(reference_run):
+    final, early = (load_snapshot(reference_run / name) for name in ('network-final.h5', 'network-snapshot-000000.h5'))
+    assert final.nimg == 2016 and final.Gs.lod.numpy() == 0
+    assert early.nimg == 256 and early.Gs.lod.numpy() == 1
+
+
+def test_a_run_killed_at_five_random_moments_ends_with_the_same_bytes(command, tmp_path, reference_run):
+    random_moments = random.Random(1)
+    run = None
+    for attempt in range(5):
+        process = command(tmp_path, *SMALL) if run is None else command(tmp_path, '--resume=latest')
+        stats = tmp_path / '000-v2-1gpu-cond' / 'stats.jsonl'
+        seen = len(stats.read_text().splitlines()) if stats.exists() else 0
+        deadline = time.monotonic() + 120
+        while (not stats.exists() or len(stats.read_text().splitlines()) <= seen) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(random_moments.uniform(0, 0.4))
+        assert process.poll() is None, f'the run ended before attempt {attempt} could kill it'
+        process.kill()
+        process.communicate()
+        run = tmp_path / '000-v2-1gpu-cond'
+    finish(command(tmp_path, '--resume=latest'))
+    assert weights(run / 'network-final.h5') == weights(reference_run / 'network-final.h5')
+    ticks = [json.loads(line)['tick'] for line in (run / 'stats.jsonl').read_text().splitlines()]
+    assert ticks == list(range(8))  # Nothing twice, nothing lost.
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_writes_a_checkpoint_and_stops_cleanly(command, tmp_path, number, reference_run):
+    process = command(tmp_path, *SMALL)
+    run = tmp_path / '000-v2-1gpu-cond'
+    while not (run / 'stats.jsonl').exists():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(number)
+    output = finish(process)
+    assert 'continue with --resume=000-v2-1gpu-cond' in output and not (run / 'finished').exists()
+    assert 'Resuming' in finish(command(tmp_path, '--resume=0'))
+    assert weights(run / 'network-final.h5') == weights(reference_run / 'network-final.h5')
+
+
+def test_two_workers_train_one_run_and_only_the_chief_writes(command, tmp_path):
+    cluster = {'worker': [f'localhost:{port}' for port in free_ports(2)]}
+    workers = [command(tmp_path, *SMALL, '--set=train.total_kimg=0.6', TF_CONFIG=json.dumps(
+        {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})) for index in range(2)]
+    outputs = [finish(worker) for worker in workers]
+    assert '2 device(s), 2 worker(s)' in outputs[0] and 'tick 0' in outputs[0] and 'tick' not in outputs[1]
+    run, = tmp_path.iterdir()
+    assert (run / 'finished').exists() and len(list(run.glob('events*'))) == 1
+
+
+def test_a_signal_to_one_worker_stops_all_with_a_checkpoint(command, tmp_path):
+    cluster = {'worker': [f'localhost:{port}' for port in free_ports(2)]}
+    workers = [command(tmp_path, *SMALL, '--set=train.total_kimg=100', TF_CONFIG=json.dumps(
+        {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})) for index in range(2)]
+    run = tmp_path / '000-v2-1gpu-cond'
+    while not (run / 'stats.jsonl').exists():
+        time.sleep(0.02)
+    workers[1].terminate()
+    outputs = [finish(worker) for worker in workers]
+    assert 'continue with --resume=000' in outputs[0] and (run / 'checkpoints' / 'checkpoint').exists()
+
+
+def test_a_new_run_starts_from_given_networks(command, tmp_path, reference_run):
+    snapshot = reference_run / 'network-final.h5'
+    finish(command(tmp_path, *SMALL, '--config=v2-1gpu,cond,nogrowing', f'--init_from={snapshot}',
+                   '--set=train.total_kimg=0.03', '--set=schedule.G_learning_rate=1e-30',
+                   '--set=schedule.D_learning_rate=1e-30', '--set=schedule.G_learning_rate_dict={}'))
+    run, = tmp_path.iterdir()
+    for name, weight in weights(snapshot).items():
+        if not name.endswith('lod'):
+            np.testing.assert_allclose(np.frombuffer(weights(run / 'network-final.h5')[name], np.float32),
+                                       np.frombuffer(weight, np.float32), atol=1e-2 if name.startswith('Gs') else 0)
+
+
+@pytest.mark.parametrize('arguments, sentence', [
+    (['--config=celebahqq'], "unknown name 'celebahqq' in --config; did you mean 'celebahq'?"),
+    (['--set=data.name=mnist'], 'create_mnist'),
+    (['--set=train.totl_kimg=1'], "did you mean 'train.total_kimg'?"),
+    (['--devices=3'], '3 devices were asked for, but TensorFlow sees 1 CPU'),
+    (['--set=schedule.minibatch_base=6'], 'each device gets 6 images'),
+    (['--resume=17'], "There is no run '17' in"),
+    (['--init_from=nothing.h5'], 'nothing.h5'),
+    (['--config=v2-1gpu', '--set=schedule.lod_initial_resolution=64'], 'the images have 8'),
+    (['celebahq'], 'did you mean --config=celebahq?'),
+])
+def test_bad_input_is_one_sentence_and_exit_status_1(command, tmp_path, arguments, sentence):
+    output = finish(command(tmp_path, *SMALL, *arguments), status=1)
+    lines = [line for line in output.splitlines() if line.startswith('train.py: ')]
+    assert len(lines) == 1 and sentence in lines[0], output
+    assert 'Traceback' not in output and not list(tmp_path.iterdir())
+
+
+def test_a_snapshot_of_another_architecture_is_refused(command, tmp_path, reference_run):
+    output = finish(command(tmp_path, *SMALL, '--set=network.fmap_max=4',
+                            f'--init_from={reference_run / "network-final.h5"}'), status=1)
+    assert 'holds networks of fmap_max 8, but this run builds them with 4' in output and not list(tmp_path.iterdir())
+
+
+def test_a_finished_run_is_resumed_only_with_a_higher_total(command, tmp_path, reference_run):
+    results = reference_run.parent
+    assert 'finished at 2 kimg; to go on, raise the total' in finish(command(results, '--resume=latest'), status=1)
+    assert 'only train.* can' in finish(command(results, '--resume=latest', '--set=network.fmap_max=4'), status=1)
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_a_dry_run_prints_config_schedule_and_networks_and_leaves_nothing(command, tmp_path, precision):
+    output = finish(command(tmp_path, *SMALL, f'--config=v2-1gpu,cond,{precision}', '--dry_run'))
+    assert f'"precision": "{precision}"' in output and 'label size 4' in output
+    assert '1.00 -> 0.00' in output  # The stretch in which 8x8 fades in.
+    conv = next(line.split() for line in output.splitlines() if line.startswith('8x8/Conv0_up'))
+    assert conv[1:] == ['584', '[8,', '8,', '8]', '[3,', '3,', '8,', '8]']
+    assert not list(tmp_path.iterdir())
+
+
+def test_list_names_every_preset_without_training(command, tmp_path):
+    output = finish(command(tmp_path, '--list'))
+    assert 'v2-8gpus' in output and 'lsun-bedroom-100k' in output and not list(tmp_path.iterdir())
+
+
+def test_training_that_has_broken_down_stops_with_an_explanation(command, tmp_path):
+    output = finish(command(tmp_path, *SMALL, '--set=schedule.D_learning_rate=1e30', '--set=train.max_skipped_steps=20'), 1)
+    sentence = next(line for line in output.splitlines() if line.startswith('train.py: '))
+    assert 'updates of' in sentence and 'not finite' in sentence and '--init_from' in sentence
+    assert 'Traceback' not in output
+
+
+def test_a_record_damaged_in_its_header_is_named_when_training_reaches_it(command, data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / 'data')
+    path = tmp_path / 'data' / 'blobs' / 'blobs-r02.tfrecords'
+    records = bytearray(path.read_bytes())
+    records[17 * len(records) // 64 + 3] ^= 1
+    path.write_bytes(records)
+    output = finish(command(tmp_path / 'results', *SMALL, f'--data_dir={tmp_path / "data"}'), 1)
+    sentence = next(line for line in output.splitlines() if line.startswith('train.py: '))
+    assert 'blobs-r02.tfrecords' in sentence and 'record 17' in sentence and 'Traceback' not in output
+
+
+def test_a_full_disk_stops_with_a_sentence_and_keeps_the_last_checkpoint(data_dir, tmp_path):
+    # A limit on the size of files stands in for the disk: snapshots and checkpoints are the largest.
+    script = ("import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+              "resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); sys.argv = sys.argv[1:]; "
+              "sys.path.insert(0, '.'); runpy.run_path(sys.argv[0], run_name='__main__')")
+    result = subprocess.run([sys.executable, '-c', script, 'train.py', *SMALL, f'--data_dir={data_dir}',
+                             f'--results_dir={tmp_path}'], cwd=ROOT, capture_output=True, text=True)
+    run, = tmp_path.iterdir()
+    assert result.returncode == 1 and 'Traceback' not in result.stderr, result.stderr
+    assert 'train.py: ' in result.stderr and 'cannot be written' in result.stderr
+    assert not list(run.glob('*.h5')) and not list(run.glob('.*'))

@@ -1,0 +1,141 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from malicious_pickles import MALICIOUS
+from places import ROOT, TESTS
+from reference_pickles import pickled, tensorflow_state, tiny
+
+from networks.snapshot import build_arguments, load_snapshot, save_snapshot
+from official.load import load_official
+from serving.generate import generate_images
+
+
+@pytest.fixture(scope='module', params=['network_a', 'network_theano_wscale'])
+def official(request, goldens):
+    """(snapshot, golden outputs) of both layouts."""
+    golden = np.load(goldens / 'pickles' / f'{request.param}_run.npz')
+    return load_official(goldens / 'pickles' / f'{request.param}.pkl'), golden
+
+
+def _chw(images):
+    return np.transpose(images, [0, 3, 1, 2])
+
+
+def _write(tmp_path, data):
+    path = tmp_path / 'network.pkl'
+    path.write_bytes(data)
+    return str(path)
+
+
+def _states():
+    """States of a small (G, D, Gs) that a test may spoil."""
+    _, (G, D) = tiny()
+    arguments = build_arguments(G) | build_arguments(D)
+    return [tensorflow_state(network, arguments) for network in (G, D, G)]
+
+
+def test_pictures_equal_the_references(official):
+    snapshot, golden = official
+    pictures = _chw(np.concatenate([*generate_images(snapshot.Gs, golden['latents'])])).astype(int)
+    difference = np.abs(pictures - golden['images_uint8'])
+    assert difference.max() <= 1 and (difference > 0).mean() <= 0.001
+
+
+def test_images_equal_the_references(official):
+    snapshot, golden = official
+    for network, name in ((snapshot.Gs, 'images_float'), (snapshot.G, 'G_images_float')):
+        np.testing.assert_allclose(_chw(network.generate(golden['latents'])), golden[name], atol=3e-5)
+
+
+def test_scores_equal_the_references(official):
+    snapshot, golden = official
+    scores, _ = snapshot.D.discriminate(golden['images_float'].transpose(0, 2, 3, 1))
+    np.testing.assert_allclose(scores, golden['D_scores'][:, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize('layout, protocol, use_wscale, label_size', [
+    ('tensorflow', 2, True, 0), ('tensorflow', 5, True, 3), ('tensorflow', 4, False, 0),
+    ('theano', 2, True, 3), ('theano', 2, False, 0), ('theano', 2, False, 3)])
+def test_every_layout_gives_back_its_networks(tmp_path, layout, protocol, use_wscale, label_size):
+    data, (G, D) = tiny(layout, protocol, lod=0.5, resolution=16, label_size=label_size, use_wscale=use_wscale)
+    snapshot = load_official(_write(tmp_path, data))
+    for original, imported in ((G, snapshot.G), (D, snapshot.D), (G, snapshot.Gs)):
+        assert float(imported.lod.numpy()) == 0.5
+        for name, variable in imported.named_variables().items():
+            if name != 'lod':
+                np.testing.assert_allclose(variable, original.named_variables()[name], rtol=1e-6, err_msg=name)
+
+
+def test_snapshot_of_an_imported_network_holds_the_same(tmp_path, official):
+    snapshot, golden = official
+    save_snapshot(tmp_path / 'out.h5', snapshot.G, snapshot.D, snapshot.Gs)
+    again = load_snapshot(tmp_path / 'out.h5', names=('Gs',)).Gs
+    np.testing.assert_array_equal(again.generate(golden['latents'][:2]), snapshot.Gs.generate(golden['latents'][:2]))
+
+
+@pytest.mark.parametrize('spoil, sentence', [
+    (lambda states: states.pop(), 'holds 2 items'),
+    (lambda states: states[1]['variables'].pop(3), "D lacks variable '4x4/Conv/weight'"),
+    (lambda states: states[0]['variables'].append(('8x8/Conv1/weight', np.zeros(3))), "unknown variable '8x8/Conv1"),
+    (lambda states: states[2]['variables'].append(('4x4/Conv/bias', np.zeros(3))), 'new name'),
+    (lambda states: states[2]['variables'].__setitem__(2, ('4x4/Dense/bias', np.zeros([5], 'f'))), r'shape \[5\]'),
+    (lambda states: states[0]['variables'].__setitem__(0, ('lod', np.float32('nan'))), 'lod nan'),
+    (lambda states: states[0]['variables'].__setitem__(0, ('lod', 'high')), 'type str'),
+    (lambda states: states[0].pop('static_kwargs'), "no dict 'static_kwargs'"),
+    (lambda states: states[0]['static_kwargs'].update(resolution=5), 'power of two'),
+    (lambda states: states[0]['static_kwargs'].update(resolution='big'), "resolution = 'big'"),
+    (lambda states: states[0]['static_kwargs'].update(use_wscale=1), 'use_wscale = 1'),
+    (lambda states: states[0]['static_kwargs'].update(fmap_max=4096, fmap_base=1 << 20), 'at least .* parameters'),
+    (lambda states: states[0].update(build_func_name='G_style'), "built by 'G_style'")])
+def test_misfits_are_named_in_one_sentence(tmp_path, spoil, sentence):
+    states = _states()
+    spoil(states)
+    with pytest.raises(ValueError, match=sentence) as error:
+        load_official(_write(tmp_path, pickled(states, 'tfutil', 4)))
+    assert '\n' not in str(error.value)
+
+
+def test_unpublished_theano_switches_are_refused_by_name(tmp_path):
+    data, _ = tiny('theano', protocol=2)
+    spoilt = data.replace(b'mbstat_avg', b'mbstat_xxx').replace(b'use_layernorm', b'tanh_at_endxx')
+    load_official(_write(tmp_path, spoilt), names=())  # Absent switches have their only value.
+    with pytest.raises(ValueError, match='mbstat_func = .Tstdepz'):
+        load_official(_write(tmp_path, data.replace(b'Tstdeps', b'Tstdepz')), names=())
+
+
+@pytest.mark.parametrize('data, sentence', [
+    (MALICIOUS['os.system'], "asks for 'os.system', .* nothing in it was executed"),
+    (MALICIOUS['numpy object dtype'], "dtype 'O8'"),
+    (MALICIOUS['StyleGAN'], 'StyleGAN .*dnnlib'),
+    (MALICIOUS['StyleGAN, PyTorch'], 'StyleGAN .*legacy.load_network_pkl'),
+    (MALICIOUS['persistent id'], 'opcode BINPERSID'),
+    (MALICIOUS['plain object'], 'holds one dict'),
+    (b'<!DOCTYPE html>', 'web page'),
+    (b'\x89HDF\r\n\x1a\n', 'HDF5')])
+def test_wrong_files_are_explained(tmp_path, data, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load_official(_write(tmp_path, data))
+
+
+def test_a_truncated_file_is_called_truncated(tmp_path):
+    data, _ = tiny()
+    with pytest.raises(ValueError, match='truncated or damaged'):
+        load_official(_write(tmp_path, data[:len(data) // 2]))
+
+
+def test_hostile_pickles_run_nothing_and_end_in_one_sentence(tmp_path):
+    script = TESTS / 'helpers' / 'attack_importer.py'
+    output = subprocess.run([sys.executable, script, str(tmp_path), '10000'], capture_output=True, check=True, text=True,
+                            timeout=300, env={**os.environ, 'PYTHONPATH': str(ROOT)}).stdout
+    result = json.loads(output.splitlines()[-1])
+    assert any('os.system' in event for event in result['control'])  # The hook sees what pickle.load would do.
+    assert result['events'] == [] and result['files'] == ['network.pkl']  # No code ran.
+    assert result['malicious'] >= 50 and result['accepted'] == []
+    assert result['refused'] > 5000 and result['survivors'] > 100
+    assert result['wrong_errors'] == []
+    assert result['slowest'][1] < 10  # Seconds.
+    assert result['growth_mb'] < 200

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from networks.progan import Generator
+from official.load import load_official
+from serving.generate import generate_images, memory_per_image
+
+
+@pytest.fixture(scope='module')
+def Gs():
+    return Generator(resolution=16, num_channels=1, label_size=3, fmap_base=32, fmap_max=8, seed=1)
+
+
+def _inputs(Gs, n=10):
+    random = np.random.RandomState(0)
+    return random.randn(n, Gs.latent_size), np.eye(3)[random.randint(3, size=n)]
+
+
+def test_minibatches_change_nothing_and_keep_the_order(Gs):
+    latents, labels = _inputs(Gs)
+    whole = np.concatenate([*generate_images(Gs, latents, labels, minibatch=10)])
+    parts = [*generate_images(Gs, latents, labels, minibatch=4)]
+    assert [len(part) for part in parts] == [4, 4, 2]
+    assert np.abs(np.concatenate(parts).astype(int) - whole).max() <= 1
+    assert np.abs(np.diff(whole.astype(int), axis=0)).max() > 5  # They are different images.
+
+
+def test_devices_share_the_work_and_agree(Gs):
+    latents, labels = _inputs(Gs)
+    one = np.concatenate([*generate_images(Gs, latents, labels, minibatch=3)])
+    two = np.concatenate([*generate_images(Gs, latents, labels, minibatch=3, devices=['CPU:0', 'CPU:1', 'CPU:2'])])
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_network_saved_while_fading_gives_its_pictures_at_the_stored_lod(Gs):
+    latents, labels = _inputs(Gs, 4)
+    Gs.lod.assign(0.75)
+    try:
+        stored = np.concatenate([*generate_images(Gs, latents, labels)])
+    finally:
+        Gs.lod.assign(0)
+    np.testing.assert_array_equal(stored, np.concatenate([*generate_images(Gs, latents, labels, lod=0.75)]))
+    assert np.any(stored != np.concatenate([*generate_images(Gs, latents, labels)]))
+
+
+def test_shrinking_is_the_references(goldens):
+    golden = np.load(goldens / 'pickles' / 'network_a_run.npz')
+    network = load_official(goldens / 'pickles' / 'network_a.pkl', names=('Gs',)).Gs
+    shrunk = np.concatenate([*generate_images(network, golden['latents'], shrink=2)]).transpose(0, 3, 1, 2)
+    difference = np.abs(shrunk.astype(int) - golden['images_uint8_shrink2'])
+    assert difference.max() <= 1 and (difference > 0).mean() <= 0.001
+
+
+@pytest.mark.parametrize('change, sentence', [
+    ({'latents': np.zeros([2, 5])}, r'shape \[2, 5\]; this network needs \[N, 8\]'),
+    ({'labels': None}, 'class from 0 to 2'),
+    ({'labels': np.zeros([2, 4])}, r'shape \[2, 4\]; .* need \[2, 3\]'),
+    ({'lod': 2.5}, 'lod 2.5'),
+    ({'shrink': 3}, 'cannot be shrunk by 3'),
+    ({'minibatch': 0}, 'minibatch is 0')])
+def test_unfit_inputs_are_explained(Gs, change, sentence):
+    fit = {'latents': np.zeros([2, Gs.latent_size]), 'labels': np.zeros([2, 3])}
+    with pytest.raises(ValueError, match=sentence):
+        generate_images(Gs, **(fit | change))
+
+
+def test_labels_for_an_unconditional_network_are_refused():
+    unconditional = Generator(resolution=4, fmap_base=8, fmap_max=4)
+    with pytest.raises(ValueError, match='trained without labels'):
+        generate_images(unconditional, np.zeros([2, 4]), np.zeros([2, 10]))
+
+
+def test_a_minibatch_beyond_the_memory_is_refused_with_one_that_fits(Gs):
+    n = 2 ** 46 // memory_per_image(Gs)  # 64 TB.
+    latents = np.broadcast_to(np.float32(0), [n, Gs.latent_size])
+    labels = np.broadcast_to(np.float32(0), [n, 3])
+    with pytest.raises(ValueError, match=r'need about \d+ GB .* use --minibatch=\d+'):
+        generate_images(Gs, latents, labels, minibatch=n)
+
+
+def test_memory_estimate_covers_the_largest_activation():
+    assert memory_per_image(Generator(resolution=64, fmap_base=1024, fmap_max=64)) > 64 * 64 * 32 * 4

@@ -1,0 +1,57 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training.report import Averages, Reporter
+from training.schedule import Phase
+from training.state import Position
+from wording import format_time
+
+PHASE = Phase(lod=1.5, level=1, resolution=8, minibatch=16, G_learning_rate=0.001, D_learning_rate=0.002, tick_nimg=1000)
+
+
+@pytest.mark.parametrize('seconds, text', [(0, '0s'), (59.4, '59s'), (61, '1m 01s'), (3725, '1h 02m 05s'),
+                                           (90061, '1d 01h 01m')])
+def test_times_are_readable(seconds, text):
+    assert format_time(seconds) == text
+
+
+def test_averages_are_means_since_the_last_take():
+    averages = Averages(['a', 'b'])
+    averages.add(tf.constant([1.0, 10.0]))
+    averages.add(tf.constant([3.0, 20.0]))
+    assert averages.take() == {'a': 2.0, 'b': 15.0} and averages.count == 0
+    averages.add(tf.constant([5.0, 5.0]))
+    assert averages.take() == {'a': 5.0, 'b': 5.0}
+
+
+def tick(report, number):
+    report.tick(Position(nimg=1000 * (number + 1), tick=number, tick_start_nimg=1000 * number), PHASE, {'real_scores': 0.5})
+    report.end_of_tick()
+
+
+def test_a_tick_goes_to_log_statistics_and_events(tmp_path):
+    report = Reporter(tmp_path, 0, 5000)
+    tick(report, 0)
+    report.close()
+    record = json.loads((tmp_path / 'stats.jsonl').read_text())
+    assert record['kimg'] == 1 and record['real_scores'] == 0.5 and record['images_per_sec'] > 0
+    assert np.isclose(record['left_sec'], 4 * record['sec_per_tick'])
+    line = (tmp_path / 'log.txt').read_text()
+    for word in ('tick 0', 'kimg 1.0', 'lod 1.50', 'minibatch 16', 'sec/tick', 'sec/kimg', 'maintenance', 'img/s', 'MiB'):
+        assert word in line
+
+
+def test_a_resumed_run_drops_the_records_after_its_checkpoint_and_a_torn_last_line(tmp_path):
+    report = Reporter(tmp_path, 0, 5000)
+    for number in range(4):
+        tick(report, number)
+    report.close()
+    with open(tmp_path / 'stats.jsonl', 'a') as file:
+        file.write('{"tick": 4, "nim')
+    report = Reporter(tmp_path, 2000, 5000)
+    tick(report, 2)
+    report.close()
+    assert [json.loads(line)['tick'] for line in (tmp_path / 'stats.jsonl').read_text().splitlines()] == [0, 1, 2]

@@ -1,0 +1,210 @@
+import dataclasses
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+from places import ROOT
+from ports import free_ports
+
+from config import resolve
+from data.pipeline import batches
+from data.tfrecords import Dataset
+from training.devices import POLICIES
+from training.state import make_state
+from training.step import Iteration, statistic_names
+
+SMALL = ['network.fmap_base=64', 'network.fmap_max=8', 'optimizer.initial_loss_scale=1024.0']
+
+
+class Setup:
+    """A small run on 'blobs' under a strategy, without the loop."""
+
+    def __init__(self, data_dir, strategy=None, precision='fp32', mbstd_group_size=1, rounds=2, jit=False, D_repeats=1):
+        config = resolve(['demo'], [*SMALL, f'network.mbstd_group_size={mbstd_group_size}'])
+        sections = dataclasses.asdict(config)
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.dataset = Dataset(data_dir / 'blobs')
+        self.minibatches = rounds * D_repeats
+        with self.strategy.scope():
+            self.state = make_state(self.dataset, sections['network'], sections['optimizer'], precision,
+                                    POLICIES[precision], seed=7)
+        self.iteration = Iteration(self.strategy, self.state, seed=3, rounds=rounds, D_repeats=D_repeats,
+                                   Gs_decay=0.9, loss_kwargs=sections['loss'], jit=jit)
+        self.nimg = 0
+
+    def run(self, count, level=1, fade=0.5, minibatch=8, learning_rate=0.001):
+        """Runs iterations -> {statistic: [value of each]}."""
+        stream = iter(self.strategy.distribute_datasets_from_function(lambda context: batches(
+            self.dataset, level, minibatch, self.minibatches, self.nimg, 5, True, context)))
+        rows = []
+        for _ in range(count):
+            rows.append(self.iteration(next(stream), tf.constant(self.nimg, tf.int64), fade and tf.constant(fade),
+                                       tf.constant(learning_rate), tf.constant(learning_rate), level).numpy())
+            self.nimg += minibatch * self.minibatches
+        return dict(zip(statistic_names(4), np.transpose(rows), strict=True))
+
+    def variables(self):
+        return {f'{name}/{key}': variable for name in ('G', 'D', 'Gs')
+                for key, variable in getattr(self.state, name).named_variables().items()}
+
+    def weights(self):
+        return {name: variable.numpy() for name, variable in self.variables().items()}
+
+
+def cpus(count):
+    # Collectives allow groups of one size only in a process; copying to one device has no such limit.
+    return tf.distribute.MirroredStrategy([f'CPU:{i}' for i in range(count)], tf.distribute.ReductionToOneDevice())
+
+
+@pytest.mark.parametrize('devices', [2, 4])
+def test_several_devices_train_as_one_with_the_same_global_batch(data_dir, devices):
+    one, several = Setup(data_dir), Setup(data_dir, cpus(devices))
+    statistics = one.run(5), several.run(5)  # 10 steps.
+    for name in statistics[0]:
+        assert_allclose(statistics[1][name], statistics[0][name], rtol=1e-4, atol=1e-5, err_msg=name)
+    for name, weight in one.weights().items():
+        assert_allclose(several.weights()[name], weight, atol=1e-5, err_msg=name)
+
+
+def test_two_worker_processes_end_with_the_weights_of_one_device(data_dir, tmp_path):
+    script = ("import sys; sys.path[:0] = ['.', 'tests/helpers']; import pathlib, runtime, numpy as np, tensorflow as tf; "
+              "strategy = tf.distribute.MultiWorkerMirroredStrategy(); from tests.training.test_step import Setup; "
+              "setup = Setup(pathlib.Path(sys.argv[1]), strategy); setup.run(3); np.savez(sys.argv[2], **setup.weights())")
+    cluster = {'worker': [f'localhost:{port}' for port in free_ports(2)]}
+    files = [tmp_path / f'worker{index}.npz' for index in range(2)]
+    workers = [subprocess.Popen(
+        [sys.executable, '-c', script, data_dir, file], cwd=ROOT,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'TF_CONFIG': json.dumps(
+            {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})}) for index, file in enumerate(files)]
+    for worker in workers:
+        _, error = worker.communicate(timeout=200)
+        assert worker.returncode == 0, error
+    one = Setup(data_dir)
+    one.run(3)
+    first, second = np.load(files[0]), np.load(files[1])
+    for name, weight in one.weights().items():
+        assert first[name].tobytes() == second[name].tobytes(), name
+        assert_allclose(first[name], weight, atol=1e-5, err_msg=name)
+
+
+def test_all_replicas_hold_the_same_weights(data_dir):
+    setup = Setup(data_dir, cpus(2), mbstd_group_size=4)
+    setup.run(3)
+    for name, variable in setup.variables().items():
+        first, second = (v.numpy() for v in variable.value.values)
+        assert_array_equal(first, second, err_msg=name)
+
+
+def test_an_overflow_on_the_second_replica_only_is_skipped_everywhere(data_dir):
+    setup = Setup(data_dir, cpus(2), precision='fp16')
+    optimizer = setup.state.D_optimizer
+    before = setup.weights()
+
+    @tf.function
+    def overflow():
+        def replica():
+            index = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+            bad = [tf.zeros(v.shape) + tf.where(index == 1, np.inf, 1.0) for v in optimizer.variables_]
+            return optimizer.apply(bad, 0.001)
+        return setup.strategy.experimental_local_results(setup.strategy.run(replica))
+
+    assert [float(skipped) for skipped in overflow()] == [1.0, 1.0]
+    assert [float(v) for v in optimizer.loss_scale.values] == [512.0, 512.0]
+    for name, weight in before.items():
+        for copy in setup.variables()[name].value.values:
+            assert_array_equal(copy.numpy(), weight, err_msg=name)
+    setup.run(2)
+    assert all(np.all(np.isfinite(weight)) for weight in setup.weights().values())
+
+
+def test_one_trace_per_level_and_minibatch_fading_or_not(data_dir):
+    setup = Setup(data_dir)
+    phases = [(2, 0.0, 8, 0.001), (1, 0.7, 8, 0.001), (1, 0.2, 8, 0.002), (1, 0.0, 8, 0.001), (0, 0.5, 8, 0.001),
+              (0, 0.0, 4, 0.001), (0, 0.0, 4, 0.003)]
+    for level, fade, minibatch, learning_rate in phases:
+        setup.run(2, level, fade, minibatch, learning_rate)
+    assert len(setup.iteration.graphs()) == len({(level, fade > 0, minibatch) for level, fade, minibatch, _ in phases}) == 5
+
+
+@pytest.mark.parametrize('devices', [1, 2])
+def test_a_graph_prepared_while_another_trains_changes_nothing_and_is_the_one_that_runs(data_dir, devices):
+    plain, prepared = (Setup(data_dir, cpus(2) if devices == 2 else None) for _ in range(2))
+    context = tf.distribute.InputContext(num_replicas_in_sync=devices)
+    spec = batches(prepared.dataset, 0, 8, 2, 0, 5, True, context).element_spec
+    thread = threading.Thread(target=prepared.iteration.prepare, args=(spec, 0, True))
+    thread.start()
+    prepared.run(4, level=1, fade=0.0), plain.run(4, level=1, fade=0.0)
+    thread.join()
+    assert len(prepared.iteration.graphs()) == 2
+    prepared.run(2, level=0, fade=0.5), plain.run(2, level=0, fade=0.5)
+    assert len(prepared.iteration.graphs()) == 2
+    for name, weight in plain.weights().items():
+        assert_allclose(prepared.weights()[name], weight, atol=1e-6, err_msg=name)
+
+
+def test_memory_does_not_grow_over_2000_steps_of_a_phase(data_dir):
+    setup = Setup(data_dir, rounds=10)
+
+    def resident():
+        with open('/proc/self/statm') as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    setup.run(30, level=2, fade=0.0, minibatch=4)
+    before = resident()
+    setup.run(200, level=2, fade=0.0, minibatch=4)
+    assert resident() - before < 30 * 2 ** 20
+
+
+@pytest.mark.parametrize('precision', ['fp16', 'bf16'])
+def test_lower_precision_trains_close_to_float32(data_dir, precision):
+    exact, rounded = (Setup(data_dir, precision=p, mbstd_group_size=4).run(25) for p in ('fp32', precision))  # 50 steps.
+    for name, values in rounded.items():
+        assert np.all(np.isfinite(values)), name
+    assert np.sum(rounded['D_skipped'] + rounded['G_skipped']) == 0
+    for name in ('D_loss', 'G_loss', 'mixed_norms'):
+        tolerance = 0.1 * np.max(np.abs(exact[name])) + 0.05
+        assert_allclose(rounded[name], exact[name], atol=tolerance, err_msg=name)
+
+
+def test_jit_gives_the_same_training(data_dir):
+    plain, compiled = Setup(data_dir, mbstd_group_size=4), Setup(data_dir, mbstd_group_size=4, jit=True)
+    plain.run(2), compiled.run(2)
+    for name, weight in plain.weights().items():
+        assert_allclose(compiled.weights()[name], weight, atol=1e-5, err_msg=name)
+
+
+def test_the_average_follows_the_formula_once_per_d_step_before_the_g_step(data_dir):
+    setup = Setup(data_dir, rounds=1, D_repeats=3)
+    start = setup.weights()
+    setup.run(1, level=0, fade=0.0)
+    first_G = setup.weights()
+    for name in setup.state.G.variables_at(0):
+        assert_array_equal(first_G[f'Gs/{name}'], start[f'G/{name}'])  # G had not moved before its first step.
+    setup.run(1, level=0, fade=0.0)
+    for name in setup.state.G.variables_at(0):
+        G, Gs = first_G[f'G/{name}'], first_G[f'Gs/{name}']
+        for _ in range(3):
+            Gs = G + (Gs - G) * np.float32(0.9)
+        assert_allclose(setup.weights()[f'Gs/{name}'], Gs, atol=1e-6, err_msg=name)
+
+
+def test_blocks_above_the_level_stay_as_they_are(data_dir):
+    setup = Setup(data_dir)
+    before = setup.weights()
+    setup.run(2, level=1, fade=0.5)
+    moved = {name for name, weight in setup.weights().items() if not np.array_equal(weight, before[name])}
+    assert moved == {f'{net}/{name}' for net, network in (('G', setup.state.G), ('D', setup.state.D), ('Gs', setup.state.G))
+                     for name in network.variables_at(1)}
+
+
+def test_same_seed_same_run(data_dir):
+    first, second = Setup(data_dir), Setup(data_dir)
+    first.run(2), second.run(2)
+    for name, weight in first.weights().items():
+        assert_allclose(second.weights()[name], weight, atol=1e-6, err_msg=name)
