@@ -1,5 +1,6 @@
 """The configuration: frozen dataclasses, named presets composed in order, typed overrides, JSON in and out.
 
+The sections `network` and `loss` are of the kind that their field `kind` names: those of presets/table.py.
 `resolve(['celebahq', 'v2-8gpus', 'fp16'], ['train.total_kimg=8000'])` -> Config. Names are applied in the order given,
 later ones win; overrides come last.
 """
@@ -11,6 +12,9 @@ import types
 import typing
 from dataclasses import dataclass, field
 
+from presets import progan
+from presets.preset import LossSection, NetworkSection, or_zero
+from presets.table import LOSSES, NETWORKS, PRESETS
 from wording import did_you_mean
 
 
@@ -19,37 +23,15 @@ class DataConfig:
     dir: str = 'datasets'                # Folder that holds the data sets.
     name: str = 'digits'                 # Folder of the data set in it, or 'syn1024rgb': black images, no files.
     resolution: int | None = None        # Train at a lower resolution than the data set holds; None: its own.
-    label_size: int | str = 0            # Label components to train with: 0 none, 1 the first, 'full' all.
+    label_size: int | str = or_zero(0)   # Label components to train with: 0 none, 1 the first, 'full' all.
     mirror: bool = False                 # Flip each image left-right with probability 0.5.
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    fmap_base: int = 8192                # Feature maps of a block: min(fmap_base / 2^(stage * fmap_decay), fmap_max).
-    fmap_decay: float = 1.0              # See fmap_base.
-    fmap_max: int = 512                  # See fmap_base.
-    latent_size: int | None = None       # Components of a latent; None: the feature maps of stage 0.
-    normalize_latents: bool = True       # Pixel-norm the latents before the first layer.
-    use_wscale: bool = True              # Equalized learning rate; False: He's initialization alone.
-    use_pixelnorm: bool = True           # Pixel norm after each layer of G.
-    use_leakyrelu: bool = True           # Leaky ReLU in G; False: ReLU (D is always leaky).
-    fused_scale: bool = True             # One strided convolution instead of a convolution and a rescaling.
-    mbstd_group_size: int = 4            # Group size of minibatch stddev in D; 1: none.
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    wgan_lambda: float = 10.0            # Weight of the gradient penalty.
-    wgan_epsilon: float = 0.001          # Weight of the drift penalty real_score^2.
-    wgan_target: float = 1.0             # Gradient norm that the penalty aims at.
-    cond_weight: float = 1.0             # Weight of the label terms (AC-GAN).
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
     lod_initial_resolution: int | None = 4  # Resolution to start at; None: the full one, that is, no growing.
-    lod_training_kimg: float = 600       # Thousands of real images before each transition.
-    lod_transition_kimg: float = 600     # Thousands of real images to fade in the next resolution.
+    lod_training_kimg: float = or_zero(600)    # Thousands of real images before each transition.
+    lod_transition_kimg: float = or_zero(600)  # Thousands of real images to fade in the next resolution.
     minibatch_base: int = 16             # Global minibatch where minibatch_dict has no entry.
     minibatch_dict: dict[int, int] = field(default_factory=dict)  # Global minibatch by resolution.
     max_minibatch_per_gpu: dict[int, int] = field(default_factory=dict)  # Upper limit per device by resolution.
@@ -57,6 +39,9 @@ class ScheduleConfig:
     G_learning_rate_dict: dict[int, float] = field(default_factory=dict)  # Learning rate of G by resolution.
     D_learning_rate: float = 0.001       # Learning rate of D where the next field has no entry.
     D_learning_rate_dict: dict[int, float] = field(default_factory=dict)  # Learning rate of D by resolution.
+    rampup_kimg: float = or_zero(0)      # Learning rates rise linearly over the first so many thousands of images.
+    Gs_half_life_kimg: float | None = None  # Half-life of Gs in thousands of images; None: train.Gs_decay per update.
+    minibatch_per_device: dict[int, int] = field(default_factory=dict)  # A larger share of a device goes in slices so large.
     tick_kimg: float = 160               # Thousands of real images per tick where the next field has no entry.
     tick_kimg_dict: dict[int, float] = field(default_factory=lambda: {
         4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 20, 1024: 10})  # The same by resolution.
@@ -64,8 +49,8 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    beta1: float = 0.0                   # Adam's decay of the mean.
-    beta2: float = 0.99                  # Adam's decay of the mean square.
+    beta1: float = or_zero(0.0)          # Adam's decay of the mean.
+    beta2: float = or_zero(0.99)         # Adam's decay of the mean square.
     epsilon: float = 1e-8                # Added to the root of the mean square.
     initial_loss_scale: float = 65536.0  # fp16 only: where loss scaling starts.
 
@@ -77,7 +62,7 @@ class TrainConfig:
     precision: str = 'fp32'              # 'fp32', 'fp16' or 'bf16' activations; weights are always float32.
     minibatch_repeats: int = 4           # Rounds of (D steps, G step) per look at the schedule.
     D_repeats: int = 1                   # D steps per G step.
-    Gs_decay: float = 0.999              # Decay of the moving average of G's weights; 0: Gs is G.
+    Gs_decay: float = or_zero(0.999)     # Decay of the moving average of G's weights; 0: Gs is G.
     reset_optimizers: bool = True        # Reset Adam's moments and step count when blocks come in.
     image_snapshot_ticks: int = 1        # Ticks between picture grids.
     network_snapshot_ticks: int = 10     # Ticks between network snapshots.
@@ -93,117 +78,24 @@ class TrainConfig:
     deterministic: bool = False          # Only deterministic kernels: the same bytes in every run.
     max_skipped_steps: int = 200         # Stop after so many updates in a row with gradients that are not finite.
     init_from: str | None = None         # Start from the networks of a snapshot, an official .pkl or a run.
-    seed: int = 1000                     # Seeds weights, latents, order of images, everything.
+    seed: int = or_zero(1000)            # Seeds weights, latents, order of images, everything.
 
 
 @dataclass(frozen=True)
 class Config:
     description: str = ''                # The composed names; becomes part of the run folder's name.
     data: DataConfig = DataConfig()
-    network: NetworkConfig = NetworkConfig()
-    loss: LossConfig = LossConfig()
+    network: NetworkSection = progan.Network()
+    loss: LossSection = progan.Loss()
     schedule: ScheduleConfig = ScheduleConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
 
 
-class Preset(typing.NamedTuple):
-    """What one name of `--config` sets. Of each group at most one name may be given; '' is no group."""
-    group: str
-    help: str
-    values: dict
-
-
-def _learning_rates(by_resolution):
-    return {'schedule.G_learning_rate_dict': by_resolution, 'schedule.D_learning_rate_dict': by_resolution}
-
-
-def _gpus(devices, minibatch_base, minibatch_dict, learning_rates):
-    return Preset('preset', f'the reference\'s settings for {devices} GPU{"s" if devices > 1 else ""}', {
-        'train.devices': devices, 'schedule.minibatch_base': minibatch_base,
-        'schedule.minibatch_dict': minibatch_dict, **_learning_rates(learning_rates)})
-
-
-def _dataset(name, help, mirror=False, **values):
-    return Preset('data set', help, {'data.name': name, 'data.mirror': mirror, **values})
-
-
-_LSUN_CATEGORIES = (
-    'airplane', 'bedroom', 'bicycle', 'bird', 'boat', 'bottle', 'bridge', 'bus', 'car', 'cat', 'chair', 'churchoutdoor',
-    'classroom', 'conferenceroom', 'cow', 'diningroom', 'diningtable', 'dog', 'horse', 'kitchen', 'livingroom',
-    'motorbike', 'person', 'pottedplant', 'restaurant', 'sheep', 'sofa', 'tower', 'train', 'tvmonitor')
-
-PRESETS = {
-    'demo': Preset('preset', 'handwritten digits at 16x16 by class, in minutes on two CPU cores', {
-        'data.name': 'digits', 'data.label_size': 'full', 'network.fmap_base': 128, 'network.fmap_max': 32,
-        'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {}, 'schedule.lod_training_kimg': 4.0,
-        'schedule.lod_transition_kimg': 4.0, 'schedule.G_learning_rate': 0.003, 'schedule.D_learning_rate': 0.003,
-        'schedule.tick_kimg': 4.0, 'schedule.tick_kimg_dict': {}, 'train.total_kimg': 60.0, 'train.Gs_decay': 0.99,
-        'train.network_snapshot_ticks': 5, 'train.grid_layout': 'row_per_class'}),
-    'v1-1gpu': Preset('preset', 'the paper: one GPU, minibatch 16', {
-        'train.devices': 1, 'train.total_kimg': 19000.0, 'network.mbstd_group_size': 16,
-        'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {256: 14, 512: 6, 1024: 3},
-        'schedule.lod_training_kimg': 800.0, 'schedule.lod_transition_kimg': 800.0}),
-    'v2-1gpu': _gpus(1, 4, {4: 128, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4}, {1024: 0.0015}),
-    'v2-2gpus': _gpus(2, 8, {4: 256, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8}, {512: 0.0015, 1024: 0.002}),
-    'v2-4gpus': _gpus(4, 16, {4: 512, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16},
-                      {256: 0.0015, 512: 0.002, 1024: 0.003}),
-    'v2-8gpus': _gpus(8, 32, {4: 512, 8: 256, 16: 128, 32: 64, 64: 32},
-                      {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}),
-
-    'fp32': Preset('precision', 'float32 throughout (the default)', {
-        'train.precision': 'fp32', 'schedule.max_minibatch_per_gpu': {256: 16, 512: 8, 1024: 4}}),
-    'fp16': Preset('precision', 'float16 activations and loss scaling', {
-        'train.precision': 'fp16', 'schedule.max_minibatch_per_gpu': {512: 16, 1024: 8}}),
-    'bf16': Preset('precision', 'bfloat16 activations', {
-        'train.precision': 'bf16', 'schedule.max_minibatch_per_gpu': {512: 16, 1024: 8}}),
-
-    'celebahq': _dataset('celebahq', '30000 faces at 1024x1024', mirror=True),
-    'celeba': _dataset('celeba', '202599 faces at 128x128', mirror=True),
-    # For CIFAR-10 the paper raises the target of the gradient norm to 750.
-    'cifar10': _dataset('cifar10', '50000 pictures at 32x32, 10 classes', **{'loss.wgan_target': 750.0}),
-    'cifar100': _dataset('cifar100', '50000 pictures at 32x32, 100 classes'),
-    'svhn': _dataset('svhn', '73257 house numbers at 32x32, 10 classes'),
-    'mnist': _dataset('mnist', '60000 digits at 32x32, 10 classes'),
-    'mnistrgb': _dataset('mnistrgb', '1000000 triples of digits at 32x32'),
-    'digits': _dataset('digits', '1797 digits at 16x16, 10 classes, in scikit-learn'),
-    'syn1024rgb': _dataset('syn1024rgb', 'synthetic black images at 1024x1024, no files'),
-    **{f'lsun-{category}-100k': _dataset(f'lsun-{category}-100k', '100000 pictures at 256x256', mirror=True)
-       for category in _LSUN_CATEGORIES},
-
-    'cond': Preset('labels', 'train with all label components', {'data.label_size': 'full'}),
-    'cond1': Preset('labels', 'train with the first label component', {'data.label_size': 1}),
-    'nogrowing': Preset('growing', 'start at the full resolution', {
-        'schedule.lod_initial_resolution': None, 'schedule.lod_training_kimg': 0.0,
-        'schedule.lod_transition_kimg': 0.0, 'train.total_kimg': 10000.0}),
-    'nopixelnorm': Preset('', 'no pixel norm in G', {'network.use_pixelnorm': False}),
-    'nowscale': Preset('', 'no equalized learning rate', {'network.use_wscale': False}),
-    'noleakyrelu': Preset('', 'ReLU in G', {'network.use_leakyrelu': False}),
-    'nosmoothing': Preset('', 'no moving average: Gs is G', {'train.Gs_decay': 0.0}),
-    'norepeat': Preset('', 'look at the schedule every round', {'train.minibatch_repeats': 1}),
-    'noreset': Preset('', 'keep the optimizers\' state when blocks come in', {'train.reset_optimizers': False}),
-    'grid4k': Preset('', 'picture grids for 3840x2160', {'train.grid': '4k'}),
-    'row_per_class': Preset('', 'picture grids with one row per class', {'train.grid_layout': 'row_per_class'}),
-
-    'BENCHMARK': Preset('growing', 'phases of 3 + 3 kimg through all resolutions', {
-        'schedule.lod_initial_resolution': 4, 'schedule.lod_training_kimg': 3.0,
-        'schedule.lod_transition_kimg': 3.0, 'schedule.tick_kimg': 1.0, 'schedule.tick_kimg_dict': {},
-        'train.total_kimg': 51.0, 'train.image_snapshot_ticks': 1000, 'train.network_snapshot_ticks': 1000}),
-    'BENCHMARK0': Preset('growing', '10 kimg at the full resolution', {
-        'schedule.lod_initial_resolution': None, 'schedule.lod_training_kimg': 0.0,
-        'schedule.lod_transition_kimg': 0.0, 'schedule.tick_kimg': 1.0, 'schedule.tick_kimg_dict': {},
-        'train.total_kimg': 10.0, 'train.image_snapshot_ticks': 1000, 'train.network_snapshot_ticks': 1000}),
-    'VERBOSE': Preset('', 'ticks of 1 kimg, a line per iteration, snapshots every 100 ticks', {
-        'schedule.tick_kimg': 1.0, 'schedule.tick_kimg_dict': {}, 'train.verbose': True,
-        'train.network_snapshot_ticks': 100}),
-    'GRAPH': Preset('', 'the training graph to TensorBoard', {'train.graph': True}),
-    'HIST': Preset('', 'weight histograms to TensorBoard', {'train.histograms': True}),
-}
-
 _CHOICES = {'train.precision': ('fp32', 'fp16', 'bf16'), 'train.grid': ('1080p', '4k'),
             'train.grid_layout': ('random', 'row_per_class')}
-_MAY_BE_ZERO = {'lod_training_kimg', 'lod_transition_kimg', 'wgan_lambda', 'wgan_epsilon', 'cond_weight', 'beta1',
-                'beta2', 'Gs_decay', 'label_size', 'seed', 'fmap_decay'}
+# Sections of which each method has its own.
+_KINDS = {'network': NETWORKS, 'loss': LOSSES}
 
 
 def resolve(names, overrides=()):
@@ -216,8 +108,15 @@ def resolve(names, overrides=()):
     values = {}
     for name in base + names:
         values |= PRESETS[name].values
-    config = Config(description='-'.join(names))
-    return override(_replace(config, values), overrides)
+    kinds = {key: value for key, _, value in (text.partition('=') for text in overrides)}
+    config = _of_kinds(Config(description='-'.join(names)), values | kinds)
+    types_ = dict(_fields(config))
+    for name in names:
+        for key in PRESETS[name].values.keys() - types_.keys():
+            if PRESETS[name].group != 'data set':  # A data set's hint for a loss is for that loss alone.
+                raise ValueError(f'{name!r} cannot be composed: {_unknown(key, config)}')
+    config = _replace(config, {key: value for key, value in values.items() if key in types_})
+    return override(config, overrides)
 
 
 def _check_names(names):
@@ -233,13 +132,13 @@ def _check_names(names):
 
 def override(config, overrides):
     """Applies `section.key=value` strings, each checked against the field's type, and checks the whole -> Config."""
+    config = _of_kinds(config, {key: value for key, _, value in (text.partition('=') for text in overrides)})
     types_ = dict(_fields(config))
     values = {}
     for text in overrides:
         key, equals, value = text.partition('=')
         if key not in types_:
-            raise ValueError(f'unknown key {key!r}{did_you_mean(key, types_)}; '
-                             f'--dry_run prints all keys.')
+            raise ValueError(_unknown(key, config))
         if not equals:
             raise ValueError(f'{text!r} sets nothing; write it as {key}=VALUE.')
         values[key] = _parse(key, value, types_[key])
@@ -268,13 +167,15 @@ def from_json(text):
     """JSON text -> Config, every key and type checked."""
     tree = json.loads(text)
     config = Config(description=tree.pop('description', ''))
+    # Files from before there was a choice name no kind: they mean the default.
+    config = _of_kinds(config, {f'{name}.kind': tree[name]['kind'] for name in _KINDS if 'kind' in tree.get(name, {})})
     types_ = dict(_fields(config))
     values = {}
     for section, items in tree.items():
         for key, value in items.items():
             name = f'{section}.{key}'
             if name not in types_:
-                raise ValueError(f'unknown key {name!r}{did_you_mean(name, types_)}.')
+                raise ValueError(_unknown(name, config))
             if isinstance(value, dict):  # JSON knows no integer keys.
                 value = {int(k): v for k, v in value.items()}
             values[name] = _checked(name, value, types_[name])
@@ -298,6 +199,26 @@ def _fields(config):
         if section.name != 'description':
             hints = typing.get_type_hints(type(getattr(config, section.name)))
             yield from ((f'{section.name}.{name}', hint) for name, hint in hints.items())
+
+
+def _of_kinds(config, values):
+    """The config with sections of the kinds that `values` name, new ones with their defaults."""
+    for name, table in _KINDS.items():
+        kind = values.get(f'{name}.kind', getattr(config, name).kind)
+        if kind not in table:
+            raise ValueError(f'{name}.kind is {kind!r}; it must be one of {", ".join(map(repr, table))}.')
+        if kind != getattr(config, name).kind:
+            config = dataclasses.replace(config, **{name: table[kind]()})
+    return config
+
+
+def _unknown(key, config):
+    """What to say of a key that the config does not have."""
+    section, _, field_name = key.partition('.')
+    owners = [kind for kind, of in _KINDS.get(section, {}).items() if field_name in of.__dataclass_fields__]
+    if owners:
+        return f"{key} belongs to {' and '.join(owners)}; this run's {section} is {getattr(config, section).kind}."
+    return f'unknown key {key!r}{did_you_mean(key, [name for name, _ in _fields(config)])}; --dry_run prints all keys.'
 
 
 def _replace(config, values):
@@ -344,12 +265,13 @@ def _check(config):
     for name, _ in _fields(config):
         section, key = name.split('.')
         value = getattr(getattr(config, section), key)
+        zero = getattr(config, section).__dataclass_fields__[key].metadata.get('zero', False)
         if name in _CHOICES and value not in _CHOICES[name]:
             raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(map(repr, _CHOICES[name]))}.')
         for number in value.values() if isinstance(value, dict) else [value]:
             numeric = isinstance(number, int | float) and not isinstance(number, bool)
-            if numeric and not (number > 0 or (number == 0 and key in _MAY_BE_ZERO)):
-                raise ValueError(f'{name} is {value}; it must be positive{" or 0" if key in _MAY_BE_ZERO else ""}.')
+            if numeric and not (number > 0 or (number == 0 and zero)):
+                raise ValueError(f'{name} is {value}; it must be positive{" or 0" if zero else ""}.')
     for name in ('beta1', 'beta2'):
         if getattr(config.optimizer, name) >= 1:
             raise ValueError(f'optimizer.{name} is {getattr(config.optimizer, name)}; it must be below 1.')

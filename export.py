@@ -31,11 +31,13 @@ def main(argv):
     if FLAGS.dtype != 'float32' and {'tflite', 'onnx'} & set(FLAGS.formats):
         raise ValueError(f'--dtype={FLAGS.dtype} is for saved_model and keras; export tflite and onnx in float32.')
 
+    from networks.architectures import copy_of
     from official.locate import find_network, load_network
-    from serving import signatures
     source = find_network(FLAGS.network, FLAGS.results_dir)
     snapshot = load_network(source, names=('Gs', 'D'))
-    Gs, D = (signatures.with_dtype(network, FLAGS.dtype) for network in (snapshot.Gs, snapshot.D))
+    Gs, D = snapshot.Gs, snapshot.D
+    if FLAGS.dtype != 'float32':
+        Gs, D = (copy_of(network, f'mixed_{FLAGS.dtype}') for network in (Gs, D))
     lod = Gs.stored_lod if FLAGS.lod is None else Gs.check_lod(FLAGS.lod)
     with staged(FLAGS.out) as (folder, version):
         for name in dict.fromkeys(FLAGS.formats):

@@ -27,6 +27,7 @@ flags.DEFINE_string('latents', None, 'A .npy file of latents [N, latent_size].')
 flags.DEFINE_string('labels', None, 'A .npy file of labels [N, label_size].')
 flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3 or 0-9; without it each seed draws its own.')
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
+flags.DEFINE_float('truncation', None, 'An option of networks that have it: draws images closer to the average one.')
 flags.DEFINE_integer('shrink', 1, 'Box-filter the images down by this factor.')
 flags.DEFINE_enum('format', None, ['png', 'jpg', 'webp', 'npz'], 'Kind of pictures; default: the ending of --out, or png.')
 flags.DEFINE_integer('minibatch', None, 'Images at once per device; default: 4 at 1024x1024, more below.')
@@ -39,6 +40,8 @@ flags.DEFINE_float('fps', 30.0, 'Frames per second.')
 flags.DEFINE_float('smoothing', 1.0, 'Seconds (stddev) over which the latent walk is smoothed.')
 flags.DEFINE_integer('seed', 1000, 'Seed of the videos\' latents.')
 flags.DEFINE_float('time_warp', 1.5, 'training_video: training time goes with this power of video time.')
+
+OPTIONS = ('truncation',)  # Flags that only some architectures know.
 
 # What is to be shown; names tell the images apart in file names.
 Selection = collections.namedtuple('Selection', 'names latents labels')
@@ -141,7 +144,15 @@ def snapshots_by_nimg(run_dir):
 def load_Gs(name):
     """The smoothed generator of what the user names."""
     from official.locate import load_network
-    return load_network(name, FLAGS.results_dir, names=('Gs',)).Gs
+    from serving.generate import check_options
+    Gs = load_network(name, FLAGS.results_dir, names=('Gs',)).Gs
+    check_options(Gs, options())
+    return Gs
+
+
+def options():
+    """{name: value} of the flags that only some architectures know."""
+    return {name: FLAGS[name].value for name in OPTIONS if FLAGS[name].value is not None}
 
 
 def select(Gs):
@@ -189,7 +200,8 @@ def generated(Gs, latents, labels, progress=True):
     if FLAGS.devices is not None and not 1 <= FLAGS.devices <= max(len(gpus), 1):
         raise ValueError(f'--devices={FLAGS.devices} was asked for; TensorFlow sees {len(gpus)} GPUs.')
     minibatch = FLAGS.minibatch if FLAGS.minibatch is not None else min(max(2 ** 22 // Gs.resolution ** 2, 1), 64)
-    batches = generate_images(Gs, latents, labels, FLAGS.lod, minibatch, FLAGS.shrink, gpus[:FLAGS.devices])
+    batches = generate_images(Gs, latents, labels, FLAGS.lod, minibatch, FLAGS.shrink, gpus[:FLAGS.devices],
+                              options())
     with tqdm(total=len(latents), unit='img', disable=not progress) as bar:
         for batch in batches:
             bar.update(len(batch))

@@ -1,11 +1,11 @@
 """The training that train_step.py, phases.py and devices.py measure; they import it once the threads are chosen."""
 import dataclasses
 
-import tensorflow as tf
-
 import config as configs
 from data.pipeline import batches
 from training.devices import POLICIES
+from training.objectives.table import OBJECTIVES
+from training.schedule import Phase
 from training.state import make_state
 from training.step import Iteration
 
@@ -15,11 +15,10 @@ class Training:
 
     def __init__(self, strategy, dataset, maps, minibatch, rounds, precision='fp32', jit=False):
         config = configs.resolve([], [f'network.fmap_base={16 * maps}', f'network.fmap_max={maps}'])
-        sections = dataclasses.asdict(config)
         with strategy.scope():
-            self.state = make_state(dataset, sections['network'], sections['optimizer'], precision, POLICIES[precision], 1)
-        self.iteration = Iteration(strategy, self.state, seed=1, rounds=rounds, D_repeats=1, Gs_decay=0.999,
-                                   loss_kwargs=sections['loss'], jit=jit)
+            self.state = make_state(dataset, config.network, POLICIES[precision], 1, **dataclasses.asdict(config.optimizer))
+            objective = OBJECTIVES[config.loss.kind](config.loss)
+        self.iteration = Iteration(strategy, self.state, objective, seed=1, rounds=rounds, jit=jit)
         self.images = rounds * minibatch  # Per iteration, as `batches` has them.
         self._strategy, self._dataset, self._minibatch, self._rounds = strategy, dataset, minibatch, rounds
 
@@ -31,10 +30,14 @@ class Training:
         """An iterator of the pipeline at a level, for all devices."""
         return iter(self._strategy.distribute_datasets_from_function(lambda context: self.batches(level, context)))
 
-    def step(self, stream, level, fade=0):
+    def phase(self, level, fade=0.0):
+        """A moment of training."""
+        resolution = self._dataset.resolution >> level
+        return Phase(level + fade, level, resolution, self._minibatch, 0.001, 0.001, tick_nimg=1, Gs_decay=0.999)
+
+    def step(self, stream, level, fade=0.0):
         """Runs the next iteration, to its end -> statistics."""
-        rate = tf.constant(0.001)
-        return self.iteration(next(stream), tf.constant(0, tf.int64), fade, rate, rate, level).numpy()
+        return self.iteration(next(stream), 0, self.phase(level, fade)).values.numpy()
 
     def nodes(self):
         """The NodeDefs of the one graph that was traced."""

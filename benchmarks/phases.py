@@ -45,7 +45,6 @@ def main(argv):
 def measure(resolution, ahead):
     """Trains at half of `resolution`, then at it -> dict of figures."""
     runtime.suit_threads_to(64)
-    import tensorflow as tf
     from _training import Training
 
     from data.tfrecords import SyntheticDataset
@@ -54,12 +53,13 @@ def measure(resolution, ahead):
     streams = [training.stream(level) for level in (0, 1)]
 
     def step(level):
-        return training.step(streams[level], level, fade=0 if level else tf.constant(0.5))
+        return training.step(streams[level], level, fade=0.0 if level else 0.5)
 
     step(1)
     alone, figures = timed(lambda: step(1), 2), {}
     if ahead:
-        compiler = threading.Thread(target=training.iteration.prepare, args=(training.batches(0).element_spec, 0, True))
+        coming = training.batches(0).element_spec, training.phase(0, 0.5)
+        compiler = threading.Thread(target=training.iteration.prepare, args=coming)
         count, started = 0, time.perf_counter()
         compiler.start()
         while compiler.is_alive():

@@ -1,8 +1,9 @@
 """(G, D, Gs) <-> one HDF5 file.
 
 Layout: groups `G`, `D`, `Gs`, each with the build arguments as JSON in its attribute `arguments` and one dataset per
-variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO); the file's attributes hold `format`, `version` and
-`nimg`, the number of real images shown so far. The `lod` of each network is among its variables.
+variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO); the file's attributes hold `format`, `version`, `kind`
+(see architectures.py) and `nimg`, the number of real images shown so far. The `lod` of each network is among its variables.
+Version 1, from before there was a choice, holds no `kind`: its networks are ProGAN's.
 """
 import json
 import os
@@ -10,39 +11,34 @@ from typing import NamedTuple
 
 import h5py
 
-import runtime
 from files import replacing
-from networks.progan import Discriminator, Generator
+from networks.architectures import network_class
+from networks.network import DiscriminatorNetwork, GeneratorNetwork
 
-_FORMAT, _VERSION = 'progan snapshot', 1
-_CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
+_FORMAT, _VERSION = 'progan snapshot', 2
+NAMES = ('G', 'D', 'Gs')
 
 
 class Snapshot(NamedTuple):
     """Networks of one moment of training; those that were not asked for are None."""
-    G: Generator | None
-    D: Discriminator | None
-    Gs: Generator | None
+    G: GeneratorNetwork | None
+    D: DiscriminatorNetwork | None
+    Gs: GeneratorNetwork | None
     nimg: int  # Number of real images shown to D so far.
-
-
-def build_arguments(network):
-    """The arguments that build the same network again, without those that only matter to a run."""
-    return {key: value for key, value in network.get_config().items() if key not in ('name', 'dtype', 'seed')}
 
 
 def save_snapshot(path, G, D, Gs, nimg=0):
     """Writes the three networks to `path`, which appears complete or not at all."""
     with replacing(path) as partial, h5py.File(partial, 'w') as file:
-        file.attrs.update(format=_FORMAT, version=_VERSION, nimg=int(nimg))
+        file.attrs.update(format=_FORMAT, version=_VERSION, kind=G.kind, nimg=int(nimg))
         for name, network in (('G', G), ('D', D), ('Gs', Gs)):
             group = file.create_group(name)
-            group.attrs['arguments'] = json.dumps(build_arguments(network))
+            group.attrs['arguments'] = json.dumps(network.build_arguments())
             for variable_name, variable in network.named_variables().items():
                 group[variable_name] = variable.numpy()
 
 
-def load_snapshot(path, names=('G', 'D', 'Gs'), dtype=None):
+def load_snapshot(path, names=NAMES, dtype=None):
     """Reads a snapshot and builds its networks -> Snapshot.
 
     `names` limits which networks are built, `dtype` is their Keras dtype policy (default: float32). Raises
@@ -54,20 +50,19 @@ def load_snapshot(path, names=('G', 'D', 'Gs'), dtype=None):
         with h5py.File(path, 'r') as file:
             if file.attrs.get('format') != _FORMAT:
                 raise ValueError(f'{path} is an HDF5 file but not a snapshot of this project; its networks cannot be read.')
-            if file.attrs['version'] != _VERSION:
+            if not 1 <= file.attrs['version'] <= _VERSION:
                 raise ValueError(f'{path} is a snapshot of version {file.attrs["version"]}, this program reads '
-                                 f'version {_VERSION}; use the release that wrote it.')
-            networks = {name: _read_network(path, file, name, dtype) for name in names}
-            return Snapshot(**{name: networks.get(name) for name in _CLASSES}, nimg=int(file.attrs['nimg']))
-    except (OSError, KeyError, RuntimeError) as error:
+                                 f'versions 1 to {_VERSION}; use the release that wrote it.')
+            kind = file.attrs['kind'] if file.attrs['version'] > 1 else 'progan'
+            networks = {name: _read_network(path, file, kind, name, dtype) for name in names}
+            return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=int(file.attrs['nimg']))
+    except (OSError, KeyError, RuntimeError, TypeError) as error:
         raise ValueError(f'{path} is truncated, damaged or not an HDF5 snapshot ({error}); use another one.') from error
 
 
-def _read_network(path, file, name, dtype):
+def _read_network(path, file, kind, name, dtype):
     group = file[name]
-    arguments = json.loads(group.attrs['arguments'])
-    runtime.suit_threads_to(arguments['fmap_max'])
-    network = _CLASSES[name](**arguments, dtype=dtype)
+    network = network_class(kind, name)(**json.loads(group.attrs['arguments']), dtype=dtype)
     assign(network, {key: group[key][()] for key in _dataset_names(group)}, source=path)
     return network
 
@@ -91,9 +86,3 @@ def assign(network, values, source):
             raise ValueError(f'{source} holds {name!r} of shape {list(values[name].shape)}, this '
                              f'{type(network).__name__} needs {list(variable.shape)}; the architectures differ.')
         variable.assign(values[name])
-
-
-def copy_variables(source, target):
-    """Copies all variables between networks of one architecture."""
-    for variable, value in zip(target.named_variables().values(), source.named_variables().values(), strict=True):
-        variable.assign(value)

@@ -147,7 +147,7 @@ def _from_theano(source, network, stored):
     """{reference name: array} from the Theano version's bare list of arrays."""
     lod, *stored = stored
     values = {'lod': lod}
-    per_layer = 3 if network.use_wscale else 2  # Weight, (scale), bias.
+    per_layer = 3 if network.settings.use_wscale else 2  # Weight, (scale), bias.
     layers = _theano_order(network)
     if len(stored) != per_layer * len(layers):
         raise ValueError(f'{source} stores {len(stored)} arrays; {len(layers)} layers of {per_layer} need '

@@ -1,13 +1,14 @@
 """Latents -> pictures: the one iterator that generating, measuring and serving share."""
 import concurrent.futures
+import inspect
 import itertools
 import re
 
 import numpy as np
 import tensorflow as tf
 
+from networks.architectures import copy_of
 from networks.growth import downscale
-from networks.snapshot import build_arguments, copy_variables
 from runtime import two_at_a_time
 
 
@@ -16,28 +17,40 @@ def to_uint8(images):
     return tf.cast(tf.clip_by_value(tf.round(images * 127.5 + 127.5), 0.0, 255.0), tf.uint8)
 
 
-def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, devices=None):
+def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, devices=None, options=None):
     """Generates pictures minibatch by minibatch -> iterator of uint8 [n, R/shrink, R/shrink, C], in order.
 
     `latents` are float32 [N, latent_size], `labels` float32 [N, label_size] or None; `lod` defaults to the one
-    stored in the network, `shrink` is a box mean in float. Successive minibatches go to successive `devices`
-    (default: all GPUs, else the CPU). Raises ValueError for wrong shapes, lod or shrink, and for a minibatch too
-    large for the memory.
+    stored in the network, `shrink` is a box mean in float, `options` are those of its architecture. Successive
+    minibatches go to successive `devices` (default: all GPUs, else the CPU). Raises ValueError for wrong shapes, lod,
+    shrink or options, and for a minibatch too large for the memory.
     """
     latents, labels = check_inputs(Gs, latents, labels)
     lod = Gs.stored_lod if lod is None else Gs.check_lod(lod)
     if shrink < 1 or Gs.resolution % shrink:
         raise ValueError(f'Images of {Gs.resolution} pixels cannot be shrunk by {shrink}; use a power of two.')
+    options = check_options(Gs, options or {})
     if minibatch < 1:
         raise ValueError(f'The minibatch is {minibatch}; use 1 or more.')
     devices = devices or [device.name for device in tf.config.list_logical_devices('GPU')] or ['CPU:0']
     on_cpu = 'CPU' in devices[0]
-    calls = 2 if on_cpu and two_at_a_time(Gs.fmap_max) else 1
+    calls = 2 if on_cpu and two_at_a_time(Gs.settings.fmap_max) else 1
     if on_cpu:
         _check_memory(Gs, min(minibatch, len(latents)), min(calls * len(devices), -(-len(latents) // minibatch)))
     # The first device has the network; each other one gets a copy of it.
-    functions = [_generator_on(device, Gs, lod, shrink, copy=i > 0) for i, device in enumerate(devices)]
+    functions = [_generator_on(device, Gs, lod, shrink, options, copy=i > 0) for i, device in enumerate(devices)]
     return _run(functions, calls, latents, labels, minibatch)
+
+
+def check_options(Gs, options):
+    """The options, {name: value}; ValueError for one that the architecture's `generate` does not take."""
+    known = [name for name, parameter in inspect.signature(Gs.generate).parameters.items()
+             if parameter.kind is parameter.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            raise ValueError(f'{name} was given, but networks of kind {Gs.kind} have no such option (they have '
+                             f'{", ".join(known) or "none"}).')
+    return options
 
 
 def check_inputs(Gs, latents, labels):
@@ -57,17 +70,16 @@ def check_inputs(Gs, latents, labels):
     return latents, labels
 
 
-def _generator_on(device, Gs, lod, shrink, copy):
+def _generator_on(device, Gs, lod, shrink, options, copy):
     """A traced function (latents, labels) -> uint8 pictures, an array, that runs on `device`."""
     network = Gs
     if copy:
         with tf.device(device):
-            network = type(Gs)(**build_arguments(Gs), dtype=Gs.dtype_policy)
-            copy_variables(Gs, network)
+            network = copy_of(Gs)
 
     @tf.function(input_signature=[tf.TensorSpec([None, Gs.latent_size]), tf.TensorSpec([None, Gs.label_size])])
     def generate(latents, labels):
-        return to_uint8(downscale(network.generate(latents, labels, lod), shrink))
+        return to_uint8(downscale(network.generate(latents, labels, lod, **options), shrink))
 
     def on_device(latents, labels):
         with tf.device(device):

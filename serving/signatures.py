@@ -6,7 +6,6 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from networks.snapshot import build_arguments, copy_variables
 from serving.generate import to_uint8
 from serving.seeded import randn
 
@@ -20,18 +19,6 @@ MONITORING_CONFIG = '''prometheus_config {
   path: "/monitoring/prometheus/metrics"
 }
 '''
-
-
-def with_dtype(network, dtype):
-    """The same network with activations of `dtype` (float32, float16, bfloat16) and weights of float32."""
-    if dtype == 'float32':
-        return network
-    arguments = build_arguments(network)
-    if dtype == 'float16' and 'pixelnorm_epsilon' in arguments:
-        arguments['pixelnorm_epsilon'] = 1e-4  # 1e-8 is 0 in float16.
-    converted = type(network)(**arguments, dtype=f'mixed_{dtype}')
-    copy_variables(network, converted)
-    return converted
 
 
 def generator(Gs, lod):
@@ -93,7 +80,7 @@ def encode_png(images):
 def _discriminate(D, images, lod):
     """Scores of any number of images; minibatch stddev gets full groups, the missing images repeat the first ones."""
     n = tf.shape(images)[0]
-    group = tf.minimum(D.mbstd_group_size, n) if D.mbstd else 1
+    group = tf.minimum(D.group_size, n)
     padded = -(-n // tf.maximum(group, 1)) * group
     images = tf.gather(images, tf.range(padded) % tf.maximum(n, 1))
     scores, logits = D.discriminate(tf.cast(images, tf.float32) / 127.5 - 1.0, lod)

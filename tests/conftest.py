@@ -26,9 +26,9 @@ def goldens():
 @pytest.fixture
 def run_command():
     """Runs a command of the project, as a user does -> subprocess.CompletedProcess."""
-    def run(*arguments, **kwargs):
+    def run(*arguments, extra=None, **kwargs):
         return subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
-                              env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1'}, **kwargs)
+                              env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', **(extra or {})}, **kwargs)
     return run
 
 

@@ -28,7 +28,6 @@ class Reporter:
         self._stats_path = os.path.join(run_dir, 'stats.jsonl')
         _drop_later_records(self._stats_path, nimg)
         self._total_nimg = total_nimg
-        self._tick_started, self._maintenance = time.perf_counter(), 0.0
         self._log = open(os.path.join(run_dir, 'log.txt'), 'a')  # noqa: SIM115 (closed in `close`)
         self._events = tf.summary.create_file_writer(str(run_dir))
         self._bar = tqdm(total=total_nimg, initial=nimg, unit='img', unit_scale=True, smoothing=0.1,
@@ -44,16 +43,14 @@ class Reporter:
         """Moves the progress bar."""
         self._bar.update(nimg - self._bar.n)
 
-    def tick(self, position, phase, statistics):
+    def tick(self, position, phase, statistics, clock):
         """One tick: the log line, a record in stats.jsonl, and the same numbers as scalars."""
-        now = time.perf_counter()
-        seconds, images = now - self._tick_started, position.nimg - position.tick_start_nimg
-        position.seconds += seconds + self._maintenance
+        seconds, images = clock.seconds, position.nimg - position.tick_start_nimg
         record = {
             'tick': position.tick, 'nimg': position.nimg, 'kimg': position.nimg / 1000, 'lod': phase.lod,
             'resolution': phase.resolution, 'minibatch': phase.minibatch, 'total_sec': position.seconds,
             'sec_per_tick': seconds, 'sec_per_kimg': 1000 * seconds / images, 'images_per_sec': images / seconds,
-            'maintenance_sec': self._maintenance, 'left_sec': max(self._total_nimg - position.nimg, 0) * seconds / images,
+            'maintenance_sec': clock.maintenance, 'left_sec': max(self._total_nimg - position.nimg, 0) * seconds / images,
             'peak_memory_mib': peak_memory_mib(), 'G_learning_rate': phase.G_learning_rate,
             'D_learning_rate': phase.D_learning_rate, **statistics}
         self.say('tick {tick:<5d} kimg {kimg:<8.1f} lod {lod:<5.2f} minibatch {minibatch:<4d} time {time:<11s} '
@@ -65,17 +62,14 @@ class Reporter:
         with self._events.as_default(step=position.nimg):
             for name, value in record.items():
                 tf.summary.scalar(f'{"Loss" if name in statistics else "Progress"}/{name}', value)
-        self._maintenance_started = now
 
     def end_of_tick(self):
-        """The time since `tick` was maintenance: pictures and snapshots."""
+        """What waited for the first tick or for all that belongs to one."""
         if self._graph:
             with self._events.as_default():
                 tf.summary.trace_export('training', step=0)
             self._graph = False
         self._events.flush()
-        self._tick_started = time.perf_counter()
-        self._maintenance = self._tick_started - self._maintenance_started
 
     def picture(self, name, picture, nimg):
         """A picture uint8 [H, W, C] to TensorBoard."""
@@ -93,13 +87,6 @@ class Reporter:
         self._bar.close()
         self._log.close()
         self._events.close()
-
-
-class Silence:
-    """The reporter of workers that are not the chief."""
-
-    def __getattr__(self, name):
-        return lambda *args, **kwargs: None
 
 
 def peak_memory_mib():
@@ -125,17 +112,38 @@ def _drop_later_records(path, nimg):
 
 
 class Averages:
-    """Means of an iteration's statistics since the last `take`, summed on the device so that no step waits for them."""
+    """Means of the iterations' statistics since the last `take`, summed on the device so that no step waits for them."""
 
     def __init__(self, names):
-        self.names, self.count, self._sum = names, 0, None
+        self.names, self.iterations, self._values, self._counts = names, 0, None, 0
 
-    def add(self, values):
-        self._sum = values if self._sum is None else self._sum + values
-        self.count += 1
+    def add(self, sums):
+        """Adds the Sums of an iteration."""
+        self._values = sums.values if self._values is None else self._values + sums.values
+        self._counts += sums.counts
+        self.iterations += 1
 
     def take(self):
-        """-> {name: mean}, and starts anew."""
-        means = dict(zip(self.names, (self._sum.numpy() / self.count).tolist(), strict=True))
-        self.count, self._sum = 0, None
+        """-> {name: mean} of what was told at all, and starts anew."""
+        found = zip(self.names, self._values.numpy().tolist(), self._counts, strict=True)
+        means = {name: value / count for name, value, count in found if count}
+        self.iterations, self._values, self._counts = 0, None, 0
         return means
+
+
+class Clock:
+    """What a tick's steps took, and the maintenance (pictures, snapshots, metrics) after the tick before."""
+
+    def __init__(self):
+        self.seconds, self.maintenance, self._started = 0.0, 0.0, time.perf_counter()
+
+    def end_steps(self):
+        """The tick's steps are done -> all seconds since the clock was asked last."""
+        now = time.perf_counter()
+        self.seconds, self._started = now - self._started, now
+        return self.seconds + self.maintenance
+
+    def end_maintenance(self):
+        """So is what follows them."""
+        now = time.perf_counter()
+        self.maintenance, self._started = now - self._started, now

@@ -13,6 +13,8 @@ class Phase(NamedTuple):
     G_learning_rate: float
     D_learning_rate: float
     tick_nimg: int          # Real images per tick.
+    Gs_decay: float         # Of the moving average of G, per update.
+    slices: int = 1         # A device's share of the minibatch is taken in so many parts, one after the other.
 
     @property
     def fading(self):
@@ -35,8 +37,12 @@ class Schedule:
     G_learning_rate_dict: dict
     D_learning_rate: float
     D_learning_rate_dict: dict
+    rampup_kimg: float
+    Gs_half_life_kimg: float | None
+    minibatch_per_device: dict
     tick_kimg: float
     tick_kimg_dict: dict
+    Gs_decay: float  # As in config.TrainConfig, where Gs_half_life_kimg is None.
 
     def __post_init__(self):
         if self.lod_initial_resolution is not None and self.lod_initial_resolution > self.resolution:
@@ -66,11 +72,19 @@ class Schedule:
         if minibatch == 0:
             raise ValueError(f'The minibatch at {resolution}x{resolution} is {wanted}, too small for {self.num_devices} '
                              f'devices; raise schedule.minibatch_base or schedule.minibatch_dict, or use fewer devices.')
+        share = minibatch // self.num_devices
+        slices = -(-share // self.minibatch_per_device.get(resolution, share))
+        if share % slices:
+            raise ValueError(f'At {resolution}x{resolution} each device gets {share} images, which cannot be taken in equal '
+                             f'parts of at most {self.minibatch_per_device[resolution]}; change '
+                             f'schedule.minibatch_per_device or schedule.minibatch_dict.')
+        rampup = min(nimg / 1000 / self.rampup_kimg, 1) if self.rampup_kimg else 1
         return Phase(
             lod, level, resolution, minibatch,
-            self.G_learning_rate_dict.get(resolution, self.G_learning_rate),
-            self.D_learning_rate_dict.get(resolution, self.D_learning_rate),
-            round(self.tick_kimg_dict.get(resolution, self.tick_kimg) * 1000))
+            self.G_learning_rate_dict.get(resolution, self.G_learning_rate) * rampup,
+            self.D_learning_rate_dict.get(resolution, self.D_learning_rate) * rampup,
+            round(self.tick_kimg_dict.get(resolution, self.tick_kimg) * 1000),
+            0.5 ** (minibatch / 1000 / self.Gs_half_life_kimg) if self.Gs_half_life_kimg else self.Gs_decay, slices)
 
     def phases(self, total_nimg):
         """[(first nimg, end nimg, Phase in the middle)]: the stretches of training and of fading, for display."""

@@ -5,48 +5,68 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from networks.progan import Discriminator, Generator
-from networks.snapshot import assign, build_arguments, copy_variables
+from networks.architectures import ARCHITECTURES, copy_of
+from networks.network import DiscriminatorNetwork, GeneratorNetwork
+from networks.snapshot import NAMES, assign
 from training.optimizer import Adam
 
 
 @dataclass(frozen=True)
 class TrainState:
     """Networks and optimizers; create it inside the strategy's scope."""
-    G: Generator
-    D: Discriminator
-    Gs: Generator  # Moving average of G.
+    G: GeneratorNetwork
+    D: DiscriminatorNetwork
+    Gs: GeneratorNetwork  # Moving average of G.
     G_optimizer: Adam
     D_optimizer: Adam
 
+    @property
+    def networks(self):
+        """{'G', 'D', 'Gs': network}."""
+        return {name: getattr(self, name) for name in NAMES}
 
-def make_state(dataset, network, optimizer, precision, dtype, seed):
-    """A fresh TrainState for a data set's images and labels; `network`, `optimizer`: sections of the config as dicts."""
+    def optimizer(self, name):
+        """The optimizer of 'G' or 'D'."""
+        return {'G': self.G_optimizer, 'D': self.D_optimizer}[name]
+
+
+def make_state(dataset, settings, dtype, seed, beta1, beta2, epsilon, initial_loss_scale):
+    """A fresh TrainState for a data set's images and labels.
+
+    `settings`: the config's section of the networks; `dtype`: their Keras policy, with float16 of which gradients start at
+    `initial_loss_scale`; the rest as for Adam.
+    """
     shape = {'resolution': dataset.resolution, 'num_channels': dataset.num_channels, 'label_size': dataset.label_size}
-    only_G = {key: network[key] for key in ('latent_size', 'normalize_latents', 'use_pixelnorm', 'use_leakyrelu')}
-    common = {key: value for key, value in network.items() if key not in only_G and key != 'mbstd_group_size'}
-    only_G['pixelnorm_epsilon'] = 1e-4 if precision == 'fp16' else 1e-8  # 1e-8 is zero in float16.
 
-    G = Generator(**shape, **common, **only_G, seed=seed, dtype=dtype)
-    Gs = Generator(**shape, **common, **only_G, seed=seed, dtype=dtype)
-    D = Discriminator(**shape, **common, mbstd_group_size=network['mbstd_group_size'], seed=seed + 500, dtype=dtype)
-    copy_variables(G, Gs)
-    scale = optimizer['initial_loss_scale'] if precision == 'fp16' else None
-    adam = [Adam(list(net.variables_at(0).values()), optimizer['beta1'], optimizer['beta2'], optimizer['epsilon'], scale)
-            for net in (G, D)]
-    return TrainState(G, D, Gs, *adam)
+    def make(role, network_class, seed):
+        own = {name: getattr(settings, name) for name in settings.names_of(role)}
+        return network_class(**shape, **own, seed=seed, dtype=dtype)
+
+    G_class, D_class = ARCHITECTURES[settings.kind]
+    G, D = make('G', G_class, seed), make('D', D_class, seed + 500)
+    scale = initial_loss_scale if G.compute_dtype == 'float16' else None
+    adam = [Adam(list(net.variables_at(0).values()), beta1, beta2, epsilon, scale) for net in (G, D)]
+    return TrainState(G, D, copy_of(G), *adam)
 
 
 def start_from(state, snapshot, source):
     """Takes over the networks of a snapshot; ValueError where they are built in another way than the run's."""
-    for name in ('G', 'D', 'Gs'):
-        network, given = getattr(state, name), getattr(snapshot, name)
-        ours, theirs = build_arguments(network), build_arguments(given)
+    for name, network in state.networks.items():
+        given = getattr(snapshot, name)
+        ours, theirs = _comparable(network), _comparable(given)
         for key in ours:
-            if ours[key] != theirs[key] and key != 'pixelnorm_epsilon':  # That follows the run's precision.
-                raise ValueError(f'{source} holds networks of {key} {theirs[key]}, but this run builds them with '
+            if ours[key] != theirs.get(key):
+                raise ValueError(f'{source} holds networks of {key} {theirs.get(key)}, but this run builds them with '
                                  f'{ours[key]}; use a data set and labels that match, or set network.*.')
         assign(network, {key: variable.numpy() for key, variable in given.named_variables().items()}, source)
+
+
+def _comparable(network):
+    """What a network is built of, but for what follows a run's precision."""
+    settings = network.settings.for_dtype('float16')
+    return {'kind': network.kind} | network.build_arguments() | {
+        name: getattr(settings, name) for name in settings.names_of(network.role)
+        if getattr(settings, name) != getattr(network.settings, name)}
 
 
 @dataclass(eq=False)  # Checkpoints need it hashable.
@@ -67,13 +87,17 @@ class Position(tf.train.experimental.PythonState):
 
 
 class Checkpoints:
-    """The last two checkpoints of a run; `save` leaves the previous one in place until the new one is whole."""
+    """The last two checkpoints of a run; `save` leaves the previous one in place until the new one is whole.
 
-    def __init__(self, run_dir, state, position):
-        networks = {'G': state.G, 'D': state.D, 'Gs': state.Gs}
+    `kept`: {name: tf.Variable} that the objective keeps beside the networks.
+    """
+
+    def __init__(self, run_dir, state, kept, position):
         # By the reference's names: how the networks hold their layers may change.
         variables = {name: {key: variable.value for key, variable in network.named_variables().items()}
-                     for name, network in networks.items()}
+                     for name, network in state.networks.items()}
+        if kept:
+            variables['objective'] = dict(kept)
         self._checkpoint = tf.train.Checkpoint(**variables, G_optimizer=state.G_optimizer,
                                                D_optimizer=state.D_optimizer, position=position)
         self._manager = tf.train.CheckpointManager(self._checkpoint, os.path.join(run_dir, 'checkpoints'), max_to_keep=2)

@@ -1,47 +1,63 @@
-"""The gradients of the two steps, the moving average, and the iteration that repeats them in one tf.function.
+"""Gradients of an update, the moving average, and the iteration that repeats an objective's rounds in one tf.function.
 
-Everything here runs on any tf.distribute strategy. All randomness is a function of (seed, nimg): each replica draws the
-numbers of the whole global minibatch and takes its own rows, so that a run does not depend on the number of devices.
+Everything here runs on any tf.distribute strategy, for any objective.
 """
 import collections
-import contextlib
-import functools
+import itertools
+import math
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from networks.growth import fading, lerp, process_reals
+from networks.growth import lerp, process_reals, split_lod
 from runtime import release_memory, two_at_a_time
-from training.losses import discriminator_loss, generator_loss
+from training.draws import draw_round, rows
+from training.moment import Moment
+from training.objectives.objective import Element
 from training.optimizer import assign
 
 
-def d_gradients(state, loss_kwargs, reals, labels, latents, mixing_factors, level, fade, in_halves=False):
-    """Gradients of D's mean loss, times the loss scale, None for variables without part in `level`; and named terms."""
-    scale = tf.convert_to_tensor(state.D_optimizer.loss_scale)
-    with _tape(state.D_optimizer) as tape:
-        loss, terms = discriminator_loss(state.G, state.D, reals, labels, latents, mixing_factors, level, fade,
-                                         loss_scale=scale, in_halves=in_halves, **loss_kwargs)
-        scaled_loss = tf.reduce_mean(loss) * scale
-    return tape.gradient(scaled_loss, state.D_optimizer.variables_), terms | {'D_loss': loss}
-
-
-def g_gradients(state, loss_kwargs, labels, latents, level, fade, in_halves=False):
-    """Gradients of G's mean loss; see d_gradients and generator_loss."""
-    scale = tf.convert_to_tensor(state.G_optimizer.loss_scale)
-    with _tape(state.G_optimizer) as tape:
-        loss, terms = generator_loss(state.G, state.D, latents, labels, level, fade,
-                                     cond_weight=loss_kwargs['cond_weight'], in_halves=in_halves)
-        scaled_loss = tf.reduce_mean(loss) * scale
-    return tape.gradient(scaled_loss, state.G_optimizer.variables_), terms | {'G_loss': loss}
-
-
-@contextlib.contextmanager
-def _tape(optimizer):
-    """A gradient tape for an optimizer's variables; the other network's would be traced for nothing."""
+def gradients_of(update, state, element, draws, level, fade, in_halves=False):
+    """Gradients of an update's mean loss times the loss scale, None for variables without part in `level`; and its terms."""
+    optimizer = state.optimizer(update.trains)
+    scale = tf.convert_to_tensor(optimizer.loss_scale)
+    # D's step has two chains of kernels already, that of G's images and that of the penalty.
+    halves = ('GD' if update.trains == 'G' else 'G') if in_halves else ''
+    # The other network's variables would be traced for nothing.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(optimizer.variables_)
-        yield tape
+        loss, terms = update.loss(Moment(state.G, state.D, level, fade, scale, halves), element, draws)
+        scaled_loss = tf.reduce_mean(loss) * scale
+        if update.every > 1:
+            scaled_loss *= update.every
+    return tape.gradient(scaled_loss, optimizer.variables_), terms | {update.name: loss}
+
+
+def accumulated(compute, element, draws, slices):
+    """gradients_of's result over `slices` equal parts of a minibatch, one after the other, so that one at a time is held."""
+    if slices == 1:
+        return compute(element, draws)
+    n = element.labels.shape[0] // slices
+
+    def part(index):
+        gradients, terms = compute(Element(*(rows(x, index * n, n) for x in element)), draws.part(index, slices))
+        return gradients, {name: tf.reduce_mean(term) for name, term in terms.items()}
+
+    gradients, terms = part(0)
+    active = [gradient for gradient in gradients if gradient is not None]
+
+    def add(index, sums, means):
+        new, new_terms = part(index)
+        new = [gradient for gradient in new if gradient is not None]
+        means = {name: mean + new_terms[name] for name, mean in means.items()}
+        return index + 1, [a + b for a, b in zip(sums, new, strict=True)], means
+
+    _, active, terms = tf.while_loop(lambda index, *_: index < slices, add, [tf.constant(1), active, terms],
+                                     parallel_iterations=1)
+    summed = iter(active)
+    return ([None if gradient is None else next(summed) / slices for gradient in gradients],
+            {name: term / slices for name, term in terms.items()})
 
 
 def update_average(pairs, decay):
@@ -62,100 +78,126 @@ def averaged_pairs(G, Gs):
     return pairs
 
 
-def statistic_names(label_size):
-    """The statistics that an iteration returns, in order."""
-    labels = ['label_penalty_reals', 'label_penalty_fakes', 'G_label_penalty_fakes'] if label_size else []
-    return ['D_loss', 'G_loss', 'real_scores', 'fake_scores', 'mixed_scores', 'mixed_norms', 'epsilon_penalty', *labels,
-            'D_skipped', 'G_skipped', 'D_loss_scale', 'G_loss_scale']
+class Sums(NamedTuple):
+    """Statistics of an iteration, each summed over the rounds in which it was taken."""
+    values: tf.Tensor   # [S]
+    counts: np.ndarray  # [S], the number of those rounds.
 
 
 class Iteration:
-    """`rounds` times {`D_repeats` times {D step on the next reals, Gs update}, G step} in one call of a tf.function.
+    """`rounds` rounds of an objective: each of its updates in order, on the next minibatches of reals.
 
-    iteration(batch, nimg, fade, G_learning_rate, D_learning_rate, level) -> statistics [S] (`statistic_names`), means over
-    rounds and replicas. `batch` is an element of data.pipeline.batches over rounds * D_repeats minibatches; nimg an int64
-    tensor, fade a float32 tensor or the number 0, the rates float32 tensors, `level` a Python int. There is one graph per
-    level and minibatch, fading or not; `prepare` makes one ready ahead of its first call.
+    iteration(batch, nimg, phase) -> Sums of the statistics `names`, means over replicas. `batch` is an element of
+    data.pipeline.batches over rounds * `minibatches` minibatches, nimg the number of images shown before. Which updates of
+    a round are due is a function of nimg, decided here: there is one graph per level, minibatch, slices and set of due
+    updates, fading or not (an objective without lazy updates has one set of them). `prepare` makes the graphs of a phase
+    ready ahead of its first call.
     """
 
-    def __init__(self, strategy, state, *, seed, rounds, D_repeats, Gs_decay, loss_kwargs, jit=False):
-        self._strategy, self._state, self._seed = strategy, state, seed
-        self._rounds, self._D_repeats, self._Gs_decay = rounds, D_repeats, Gs_decay
-        self._names = statistic_names(state.D.label_size)
-        in_halves = two_at_a_time(state.G.fmap_max) and not tf.config.list_logical_devices('GPU')
-        compute = [functools.partial(f, state, loss_kwargs, in_halves=in_halves) for f in (d_gradients, g_gradients)]
-        if jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
-            compute = [tf.function(f, jit_compile=True, autograph=False) for f in compute]
-        self._compute_d, self._compute_g = compute
+    def __init__(self, strategy, state, objective, *, seed, rounds, jit=False):
+        self._strategy, self._state, self._seed, self._rounds, self._jit = strategy, state, seed, rounds, jit
+        self._updates = objective.round()
+        self.minibatches = 1 + max(update.minibatch for update in self._updates)  # Of reals, per round.
+        own = [f'{name}_{what}' for what in ('skipped', 'loss_scale') for name in ('D', 'G')]
+        self.names = [*objective.statistics, *own]
+        self._in_halves = two_at_a_time(state.G.settings.fmap_max) and not tf.config.list_logical_devices('GPU')
         self._pairs_at = averaged_pairs(state.G, state.Gs)
         # A tf.function is locked while it traces, so each graph has one of its own.
         self._functions = collections.defaultdict(lambda: tf.function(self._run))
+        self._told = {}  # {set of due updates: the statistics that they tell}, known once traced.
         self._ready = set()
 
-    def __call__(self, batch, nimg, fade, G_learning_rate, D_learning_rate, level):
-        function = self._compiled(batch, level, fading(fade))
-        return function(batch, tf.constant(self._rounds), nimg, fade, G_learning_rate, D_learning_rate, level)
+    def __call__(self, batch, nimg, phase):
+        _, fade = split_lod(phase.lod)
+        settings = self._settings(phase)
+        values, counts, first = [], np.zeros(len(self.names)), 0
+        shown_before = nimg // (self.minibatches * phase.minibatch)
+        for due, group in itertools.groupby(range(self._rounds), key=lambda index: self._due(shown_before + index)):
+            count = len([*group])
+            function = self._compiled(batch, phase, due)
+            values.append(function(batch, tf.constant(first), tf.constant(count), tf.constant(nimg, tf.int64),
+                                   fade and tf.constant(fade), settings, phase.level, due, phase.slices))
+            counts += count * np.isin(self.names, self._told[due])
+            first += count
+        return Sums(values[0] if len(values) == 1 else tf.add_n(values), counts)
 
-    def prepare(self, batch_spec, level, fades):
-        """Compiles the graph for one replica's `batch_spec`; safe in any thread."""
-        self._compiled(self._strategy.experimental_distribute_values_from_function(
-            lambda _: {key: tf.zeros(spec.shape, spec.dtype) for key, spec in batch_spec.items()}), level, fades)
-
-    def _compiled(self, batch, level, fades):
-        """The function of a graph, which TensorFlow traces and optimizes when it runs first: for no rounds, here."""
-        key = level, self._minibatch(batch), fades
-        function = self._functions[key]
-        if key not in self._ready:
-            zero = tf.constant(0.0)
-            function(batch, tf.constant(0), tf.constant(0, tf.int64), zero if fades else 0, zero, zero, level)
-            release_memory()  # Before the first round takes its own: the peak is lower by what compiling left behind.
-            self._ready.add(key)
-        return function
+    def prepare(self, batch_spec, phase):
+        """Compiles the graphs of a phase for one replica's `batch_spec`; safe in any thread."""
+        batch = self._strategy.experimental_distribute_values_from_function(
+            lambda _: {key: tf.zeros(spec.shape, spec.dtype) for key, spec in batch_spec.items()})
+        for due in {self._due(number) for number in range(math.lcm(*(update.every for update in self._updates)))}:
+            self._compiled(batch, phase, due)
 
     def graphs(self):
         """What was traced so far: concrete functions."""
         return [graph for function in list(self._functions.values())
                 for graph in function._list_all_concrete_functions()]  # Public only as SavedModel's.
 
-    def _minibatch(self, batch):
-        """Images per replica and D step."""
-        return self._strategy.experimental_local_results(batch['images'])[0].shape[1]
+    def _due(self, number):
+        """Indices of the updates that are due in round `number`."""
+        return tuple(i for i, update in enumerate(self._updates) if number % update.every == 0)
 
-    def _run(self, batch, rounds, nimg, fade, G_learning_rate, D_learning_rate, level):
-        replicas, total = self._strategy.num_replicas_in_sync, tf.zeros([len(self._names)])
-        shown_per_round = self._D_repeats * self._minibatch(batch) * replicas
-        for index in tf.range(rounds):
+    def _settings(self, phase):
+        """What changes without a new graph: learning rates and the decay of Gs."""
+        return {'G': tf.constant(phase.G_learning_rate), 'D': tf.constant(phase.D_learning_rate),
+                'Gs_decay': tf.constant(phase.Gs_decay)}
+
+    def _compiled(self, batch, phase, due):
+        """The function of a graph, which TensorFlow traces and optimizes when it runs first: for no rounds, here."""
+        n = self._strategy.experimental_local_results(batch['images'])[0].shape[1]  # Images per replica and update.
+        key = phase.level, n, phase.slices, phase.fading, due
+        function = self._functions[key]
+        if key not in self._ready:
+            nothing, fade = tf.constant(0), tf.constant(0.0) if phase.fading else 0
+            function(batch, nothing, nothing, tf.constant(0, tf.int64), fade, self._settings(phase), phase.level, due,
+                     phase.slices)
+            release_memory()  # Before the first round takes its own: the peak is lower by what compiling left behind.
+            self._ready.add(key)
+        return function
+
+    def _run(self, batch, first, rounds, nimg, fade, settings, level, due, slices):
+        replicas, total = self._strategy.num_replicas_in_sync, tf.zeros([len(self.names)])
+        n = self._strategy.experimental_local_results(batch['images'])[0].shape[1]
+        shown_per_round = self.minibatches * n * replicas
+        for index in tf.range(first, first + rounds):
             shown = nimg + tf.cast(index, tf.int64) * shown_per_round
-            result = self._strategy.run(self._replica_round, args=(
-                batch, index, shown, fade, G_learning_rate, D_learning_rate, level))
+            result = self._strategy.run(self._replica_round, args=(batch, index, shown, fade, settings, level, due, slices))
             total += self._strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / replicas
-        return total / tf.cast(rounds, tf.float32)
+        return total
 
     @tf.autograph.experimental.do_not_convert  # Nothing in it needs converting, which took half of the time to trace.
-    def _replica_round(self, batch, index, nimg, fade, G_learning_rate, D_learning_rate, level):
-        state, D_repeats, n = self._state, self._D_repeats, batch['images'].shape[1]
-        replicas = tf.distribute.get_replica_context()
-        latents, mixing_factors = _draw(self._seed, nimg, D_repeats, n, n * replicas.num_replicas_in_sync,
-                                        replicas.replica_id_in_sync_group, state.G.latent_size)
-        statistics = {}
-        for repeat in range(D_repeats):
-            element = {key: value[index * D_repeats + repeat] for key, value in batch.items()}
-            gradients, terms = self._compute_d(process_reals(element['images'], fade), element['labels'],
-                                               latents[repeat], mixing_factors[repeat], level, fade)
-            statistics |= terms | {'D_loss_scale': tf.identity(state.D_optimizer.loss_scale)}
-            statistics['D_skipped'] = state.D_optimizer.apply(gradients, D_learning_rate)
-            update_average(self._pairs_at[level], self._Gs_decay)
-        with tf.control_dependencies([statistics['D_skipped']]):  # Earlier, it would hold memory while D's step needs most.
-            fresh_latents = tf.identity(latents[D_repeats])
-        gradients, terms = self._compute_g(element['random_labels'], fresh_latents, level, fade)
-        statistics |= terms | {'G_loss_scale': tf.identity(state.G_optimizer.loss_scale)}
-        statistics['G_skipped'] = state.G_optimizer.apply(gradients, G_learning_rate)
-        return tf.stack([tf.reduce_mean(statistics[name]) for name in self._names])
+    def _replica_round(self, batch, index, nimg, fade, settings, level, due, slices):
+        state, n = self._state, batch['images'].shape[1]
+        draws = draw_round(self._seed, nimg, len(self._updates), n, state.G.latent_size)
+        elements, statistics, skipped = {}, {}, None
+        for i in due:
+            update = self._updates[i]
+            optimizer = state.optimizer(update.trains)
+            if update.minibatch not in elements:
+                elements[update.minibatch] = _element(batch, index * self.minibatches + update.minibatch, fade)
+            if skipped is not None:
+                with tf.control_dependencies([skipped]):  # Earlier, it would hold memory while the step before needs most.
+                    draws[i].latents = tf.identity(draws[i].latents)
+            gradients, terms = self._gradients(update, elements[update.minibatch], draws[i], level, fade, slices)
+            statistics |= terms | {f'{update.trains}_loss_scale': tf.identity(optimizer.loss_scale)}
+            skipped = statistics[f'{update.trains}_skipped'] = optimizer.apply(gradients, settings[update.trains])
+            if update.averages:
+                update_average(self._pairs_at[level], settings['Gs_decay'])
+            if update.after:
+                update.after(terms)
+        self._told[due] = [name for name in self.names if name in statistics]
+        return tf.stack([tf.reduce_mean(statistics.get(name, 0.0)) for name in self.names])
+
+    def _gradients(self, update, element, draws, level, fade, slices):
+        def compute(element, draws):
+            return gradients_of(update, self._state, element, draws, level, fade, self._in_halves)
+
+        if self._jit:  # Only what stays within a replica: XLA cannot compile the reduction over replicas.
+            return tf.function(lambda: accumulated(compute, element, draws, slices), jit_compile=True, autograph=False)()
+        return accumulated(compute, element, draws, slices)
 
 
-def _draw(seed, nimg, D_repeats, n, minibatch, replica, latent_size):
-    """This replica's rows of a round's latents [D_repeats + 1, n, latent_size] and mixing factors [D_repeats, n]."""
-    latents = tf.random.stateless_normal([D_repeats + 1, minibatch, latent_size], [tf.constant(seed, tf.int64), nimg])
-    factors = tf.random.stateless_uniform([D_repeats, minibatch], [tf.constant(~seed, tf.int64), nimg])
-    return (tf.slice(latents, [0, replica * n, 0], [D_repeats + 1, n, latent_size]),
-            tf.slice(factors, [0, replica * n], [D_repeats, n]))
+def _element(batch, index, fade):
+    """Minibatch number `index` of a batch, as updates see it."""
+    part = {key: value[index] for key, value in batch.items()}
+    return Element(process_reals(part['images'], fade), part['labels'], part['random_labels'])

@@ -13,12 +13,13 @@ from reference_pickles import tiny
 from serving_server import Model, grpc_server, rest_server
 from tensorflow_serving.apis import prediction_log_pb2
 
+from networks.architectures import copy_of
 from networks.snapshot import save_snapshot
 from official.load import load_official
 from serving.generate import generate_images
 from serving.latents import of_seeds, one_hot
 from serving.seeded import randn
-from serving.signatures import signatures, with_dtype
+from serving.signatures import signatures
 
 # Exports several models in one process: starting TensorFlow takes longer than an export.
 _EXPORTS = """
@@ -136,7 +137,7 @@ def test_discriminate_takes_any_number_of_images(served_conditional, n):
 
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
 def test_half_precision_is_close_and_keeps_its_types(official, dtype):
-    Gs, D = (with_dtype(network, dtype) for network in (official.Gs, official.D))
+    Gs, D = (copy_of(network, f'mixed_{dtype}') for network in (official.Gs, official.D))
     endpoints = signatures(Gs, D, lod=1.0)
     images = endpoints['generate_seeded'](tf.constant([1, 2], tf.int64))['images']
     assert images.dtype == tf.uint8

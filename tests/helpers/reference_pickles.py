@@ -65,7 +65,7 @@ def theano_state(network, arguments, lod=0.0):
             weight = weight[0, 0]
         elif 'Conv' in name:
             weight = weight[::-1, ::-1].transpose(3, 2, 0, 1)
-        if network.use_wscale:
+        if network.settings.use_wscale:
             # Any split of the product may be stored: here the scale is twice He's constant.
             params += [np.ascontiguousarray(weight / 2), np.float32(2 * scale), bias]
         else:

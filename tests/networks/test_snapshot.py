@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from networks.architectures import copy_variables
 from networks.progan import Discriminator, Generator
-from networks.snapshot import assign, build_arguments, copy_variables, load_snapshot, save_snapshot
+from networks.snapshot import assign, load_snapshot, save_snapshot
 
 ARGUMENTS = dict(resolution=8, num_channels=1, label_size=2, fmap_base=32, fmap_max=8)
 
@@ -27,7 +28,7 @@ def test_snapshot_round_trip_keeps_variables_arguments_and_position(path, networ
     loaded = load_snapshot(path)
     assert loaded.nimg == 123_456
     for network, original in zip(loaded[:3], networks, strict=True):
-        assert build_arguments(network) == build_arguments(original)
+        assert network.build_arguments() == original.build_arguments()
         for name, variable in original.named_variables().items():
             assert_array_equal(network.named_variables()[name].numpy(), variable.numpy(), err_msg=name)
 

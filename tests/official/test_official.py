@@ -9,7 +9,7 @@ from malicious_pickles import MALICIOUS
 from places import ROOT, TESTS
 from reference_pickles import pickled, tensorflow_state, tiny
 
-from networks.snapshot import build_arguments, load_snapshot, save_snapshot
+from networks.snapshot import load_snapshot, save_snapshot
 from official.load import load_official
 from serving.generate import generate_images
 
@@ -34,7 +34,7 @@ def _write(tmp_path, data):
 def _states():
     """States of a small (G, D, Gs) that a test may spoil."""
     _, (G, D) = tiny()
-    arguments = build_arguments(G) | build_arguments(D)
+    arguments = G.build_arguments() | D.build_arguments()
     return [tensorflow_state(network, arguments) for network in (G, D, G)]
 
 

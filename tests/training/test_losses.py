@@ -1,3 +1,4 @@
+import collections
 import itertools
 import json
 
@@ -10,13 +11,50 @@ from networks import layers
 from networks.growth import downscale, split_lod
 from networks.progan import Discriminator, Generator
 from networks.snapshot import assign
-from training.losses import discriminator_loss, generator_loss
+from presets import progan
+from training.moment import Moment
+from training.objectives.objective import Element
+from training.objectives.wgan_gp import WGANGP
 from training.optimizer import Adam
 from training.state import TrainState
-from training.step import averaged_pairs, d_gradients, g_gradients, update_average
+from training.step import averaged_pairs, gradients_of, update_average
 
 NEAR = np.float32(2e-6)  # Float32 sums of a convolution differ by as much between processors.
-LOSS = dict(cond_weight=1.0, wgan_lambda=10.0, wgan_epsilon=0.001, wgan_target=1.0)
+Fixed = collections.namedtuple('Fixed', 'latents factors')  # What Draws hold.
+
+
+def objective_of(network, **settings):
+    return WGANGP(progan.Loss(**settings), network.label_size)
+
+
+def labels_of(labels, n):
+    return tf.zeros([n, 0]) if labels is None else tf.constant(labels)
+
+
+def discriminator_loss(G, D, reals, labels, latents, factors, level, fade, **settings):
+    labels = labels_of(labels, len(reals))
+    return objective_of(D, **settings).discriminator_loss(
+        Moment(G, D, level, fade), Element(tf.constant(reals), labels, labels), Fixed(tf.constant(latents), factors))
+
+
+def generator_loss(G, D, latents, labels, level, fade, in_halves=False):
+    labels = labels_of(labels, len(latents))
+    return objective_of(D).generator_loss(
+        Moment(G, D, level, fade, halves='GD' if in_halves else ''), Element(None, labels, labels),
+        Fixed(tf.constant(latents), None))
+
+
+def d_gradients(state, reals, labels, latents, factors, level, fade):
+    labels = labels_of(labels, len(reals))
+    D_step, _ = objective_of(state.D).round()
+    return gradients_of(D_step, state, Element(reals, labels, labels), Fixed(latents, factors), level, fade)
+
+
+def g_gradients(state, labels, latents, level, fade, in_halves=False):
+    labels = labels_of(labels, len(latents))
+    _, G_step = objective_of(state.G).round()
+    return gradients_of(G_step, state, Element(None, labels, labels), Fixed(tf.constant(latents), None), level, fade,
+                        in_halves)
 
 
 class Golden:
@@ -65,7 +103,7 @@ def assert_close_in_norm(actual, expected, tolerance, name):
 def test_losses_and_their_terms_equal_reference(golden):
     state, numbers = golden.state, golden.numbers
     reals, labels, latents, factors, level, fade = golden.d_inputs
-    loss, terms = discriminator_loss(state.G, state.D, reals, labels, latents, factors, level, fade, **LOSS)
+    loss, terms = discriminator_loss(state.G, state.D, reals, labels, latents, factors, level, fade)
     assert_allclose(np.mean(loss), np.mean(numbers['D_loss']), rtol=1e-5)
     compared = [key for key in numbers if key.startswith('D_comp/')]
     assert len(compared) == len(terms)
@@ -88,13 +126,13 @@ def assert_gradients_equal_reference(golden, prefix, network, gradients):
 
 @pytest.mark.parametrize('golden', ['fading', 'labels', 'labels-fading'], indirect=True)
 def test_gradients_of_d_equal_reference(golden):
-    gradients, _ = d_gradients(golden.state, LOSS, *golden.d_inputs)
+    gradients, _ = d_gradients(golden.state, *golden.d_inputs)
     assert_gradients_equal_reference(golden, 'D', golden.state.D, gradients)
 
 
 @pytest.mark.parametrize('in_halves', [False, True])
 def test_gradients_of_g_equal_reference(golden, in_halves):
-    gradients, _ = g_gradients(golden.state, LOSS, *golden.g_inputs, in_halves=in_halves)
+    gradients, _ = g_gradients(golden.state, *golden.g_inputs, in_halves=in_halves)
     assert_gradients_equal_reference(golden, 'G', golden.state.G, gradients)
 
 
@@ -103,17 +141,17 @@ def three_steps(golden):
     state = golden.state
     pairs = averaged_pairs(state.G, state.Gs)[golden.level]
     for _ in range(3):
-        gradients, _ = d_gradients(state, LOSS, *golden.d_inputs)
+        gradients, _ = d_gradients(state, *golden.d_inputs)
         state.D_optimizer.apply(gradients, 0.001)
         update_average(pairs, 0.999)
-        gradients, _ = g_gradients(state, LOSS, *golden.g_inputs)
+        gradients, _ = g_gradients(state, *golden.g_inputs)
         state.G_optimizer.apply(gradients, 0.001)
     return {f'step3/{prefix}/{name}': variable.numpy() for prefix in ('G', 'D', 'Gs')
             for name, variable in getattr(state, prefix).variables_at(0).items()}
 
 
 def gradients_of_d(golden):
-    gradients, _ = d_gradients(golden.state, LOSS, *golden.d_inputs)
+    gradients, _ = d_gradients(golden.state, *golden.d_inputs)
     return {f'D_grad/{name}': gradient.numpy() for name, gradient
             in zip(golden.state.D.variables_at(0), gradients, strict=True) if gradient is not None}
 

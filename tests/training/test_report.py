@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.report import Averages, Reporter
+from training.report import Averages, Clock, Reporter
 from training.schedule import Phase
 from training.state import Position
+from training.step import Sums
 from wording import format_time
 
-PHASE = Phase(lod=1.5, level=1, resolution=8, minibatch=16, G_learning_rate=0.001, D_learning_rate=0.002, tick_nimg=1000)
+PHASE = Phase(lod=1.5, level=1, resolution=8, minibatch=16, G_learning_rate=0.001, D_learning_rate=0.002, tick_nimg=1000,
+              Gs_decay=0.999)
 
 
 @pytest.mark.parametrize('seconds, text', [(0, '0s'), (59.4, '59s'), (61, '1m 01s'), (3725, '1h 02m 05s'),
@@ -19,16 +21,19 @@ def test_times_are_readable(seconds, text):
 
 
 def test_averages_are_means_since_the_last_take():
-    averages = Averages(['a', 'b'])
-    averages.add(tf.constant([1.0, 10.0]))
-    averages.add(tf.constant([3.0, 20.0]))
-    assert averages.take() == {'a': 2.0, 'b': 15.0} and averages.count == 0
-    averages.add(tf.constant([5.0, 5.0]))
-    assert averages.take() == {'a': 5.0, 'b': 5.0}
+    averages = Averages(['a', 'b', 'lazy'])
+    averages.add(Sums(tf.constant([4.0, 40.0, 0.0]), np.array([4, 4, 0])))
+    averages.add(Sums(tf.constant([12.0, 80.0, 7.0]), np.array([4, 4, 1])))
+    assert averages.take() == {'a': 2.0, 'b': 15.0, 'lazy': 7.0} and averages.iterations == 0
+    averages.add(Sums(tf.constant([5.0, 5.0, 0.0]), np.array([1, 1, 0])))
+    assert averages.take() == {'a': 5.0, 'b': 5.0}  # What was never due is not told.
 
 
 def tick(report, number):
-    report.tick(Position(nimg=1000 * (number + 1), tick=number, tick_start_nimg=1000 * number), PHASE, {'real_scores': 0.5})
+    clock = Clock()
+    clock.end_steps()
+    position = Position(nimg=1000 * (number + 1), tick=number, tick_start_nimg=1000 * number)
+    report.tick(position, PHASE, {'real_scores': 0.5}, clock)
     report.end_of_tick()
 
 

@@ -8,7 +8,8 @@ from training.schedule import Schedule
 
 
 def schedule(names, resolution=1024, devices=1, overrides=(), **changes):
-    values = dataclasses.asdict(resolve(names, overrides).schedule)
+    config = resolve(names, overrides)
+    values = {**dataclasses.asdict(config.schedule), 'Gs_decay': config.train.Gs_decay}
     return Schedule(resolution, devices, **{**values, **changes})
 
 
@@ -76,3 +77,20 @@ def test_phases_cover_training_without_gaps_and_agree_with_the_schedule():
         (0, 4000, 4), (4000, 8000, 8), (8000, 12000, 8), (12000, 16000, 16), (16000, 60000, 16)]
     assert [(ours.lod_at(start), ours.lod_at(end)) for start, end, _ in phases] == [(2, 2), (2, 1), (1, 1), (1, 0), (0, 0)]
     assert len(schedule(['demo', 'nogrowing'], 16).phases(60_000)) == 1
+
+
+def test_rates_ramp_up_and_the_average_has_a_half_life():
+    made = schedule(['v2-1gpu'], overrides=['schedule.rampup_kimg=10', 'schedule.Gs_half_life_kimg=10',
+                                            'schedule.minibatch_dict={}', 'schedule.minibatch_base=100'])
+    assert [made.at(nimg).G_learning_rate for nimg in (0, 5000, 10_000, 20_000)] == [0, 0.0005, 0.001, 0.001]
+    assert made.at(0).Gs_decay ** 100 == pytest.approx(0.5)  # 100 updates of 100 images are 10 kimg.
+    assert schedule(['v2-1gpu']).at(0).Gs_decay == 0.999
+
+
+def test_a_share_larger_than_a_device_takes_at_a_time_goes_in_slices():
+    made = schedule(['v2-1gpu'], devices=2, overrides=['schedule.minibatch_dict={4: 64, 8: 32, 16: 20}',
+                                                       'schedule.minibatch_per_device={4: 8, 8: 16, 16: 4}'])
+    slices = {made.at(nimg).resolution: made.at(nimg).slices for nimg in (0, 1_000_000, 3_000_000) if nimg < 2_000_000}
+    assert slices == {4: 4, 8: 1}
+    with pytest.raises(ValueError, match='each device gets 10 images, which cannot be taken in equal parts of at most 4'):
+        made.at(2_000_000)

@@ -17,8 +17,10 @@ from config import resolve
 from data.pipeline import batches
 from data.tfrecords import Dataset
 from training.devices import POLICIES
+from training.objectives.wgan_gp import WGANGP
+from training.schedule import Phase
 from training.state import make_state
-from training.step import Iteration, statistic_names
+from training.step import Iteration
 
 SMALL = ['network.fmap_base=64', 'network.fmap_max=8', 'optimizer.initial_loss_scale=1024.0']
 
@@ -26,29 +28,31 @@ SMALL = ['network.fmap_base=64', 'network.fmap_max=8', 'optimizer.initial_loss_s
 class Setup:
     """A small run on 'blobs' under a strategy, without the loop."""
 
-    def __init__(self, data_dir, strategy=None, precision='fp32', mbstd_group_size=1, rounds=2, jit=False, D_repeats=1):
+    def __init__(self, data_dir, strategy=None, precision='fp32', mbstd_group_size=1, rounds=2, jit=False, D_repeats=1,
+                 objective=None):
         config = resolve(['demo'], [*SMALL, f'network.mbstd_group_size={mbstd_group_size}'])
-        sections = dataclasses.asdict(config)
         self.strategy = strategy or tf.distribute.get_strategy()
         self.dataset = Dataset(data_dir / 'blobs')
-        self.minibatches = rounds * D_repeats
         with self.strategy.scope():
-            self.state = make_state(self.dataset, sections['network'], sections['optimizer'], precision,
-                                    POLICIES[precision], seed=7)
-        self.iteration = Iteration(self.strategy, self.state, seed=3, rounds=rounds, D_repeats=D_repeats,
-                                   Gs_decay=0.9, loss_kwargs=sections['loss'], jit=jit)
+            self.state = make_state(self.dataset, config.network, POLICIES[precision], 7,
+                                    **dataclasses.asdict(config.optimizer))
+            objective = objective or WGANGP(config.loss, self.dataset.label_size, D_repeats)
+        self.iteration = Iteration(self.strategy, self.state, objective, seed=3, rounds=rounds, jit=jit)
+        self.minibatches = rounds * self.iteration.minibatches
         self.nimg = 0
 
-    def run(self, count, level=1, fade=0.5, minibatch=8, learning_rate=0.001):
+    def run(self, count, level=1, fade=0.5, minibatch=8, learning_rate=0.001, slices=1):
         """Runs iterations -> {statistic: [value of each]}."""
         stream = iter(self.strategy.distribute_datasets_from_function(lambda context: batches(
             self.dataset, level, minibatch, self.minibatches, self.nimg, 5, True, context)))
+        phase = Phase(level + fade, level, self.dataset.resolution >> level, minibatch, learning_rate, learning_rate, 1,
+                      Gs_decay=0.9, slices=slices)
         rows = []
         for _ in range(count):
-            rows.append(self.iteration(next(stream), tf.constant(self.nimg, tf.int64), fade and tf.constant(fade),
-                                       tf.constant(learning_rate), tf.constant(learning_rate), level).numpy())
+            sums = self.iteration(next(stream), self.nimg, phase)
+            rows.append(sums.values.numpy() / sums.counts)
             self.nimg += minibatch * self.minibatches
-        return dict(zip(statistic_names(4), np.transpose(rows), strict=True))
+        return dict(zip(self.iteration.names, np.transpose(rows), strict=True))
 
     def variables(self):
         return {f'{name}/{key}': variable for name in ('G', 'D', 'Gs')
@@ -138,7 +142,7 @@ def test_a_graph_prepared_while_another_trains_changes_nothing_and_is_the_one_th
     plain, prepared = (Setup(data_dir, cpus(2) if devices == 2 else None) for _ in range(2))
     context = tf.distribute.InputContext(num_replicas_in_sync=devices)
     spec = batches(prepared.dataset, 0, 8, 2, 0, 5, True, context).element_spec
-    thread = threading.Thread(target=prepared.iteration.prepare, args=(spec, 0, True))
+    thread = threading.Thread(target=prepared.iteration.prepare, args=(spec, Phase(0.5, 0, 16, 8, 0.001, 0.001, 1, 0.9)))
     thread.start()
     prepared.run(4, level=1, fade=0.0), plain.run(4, level=1, fade=0.0)
     thread.join()

@@ -1,0 +1,137 @@
+"""What every network shares, whatever its architecture: layers by name and level, settings, the stored lod."""
+import math
+
+import keras
+import tensorflow as tf
+
+from networks.growth import downscale, split_lod, upscale
+
+
+class Network(keras.Model):
+    """A network whose blocks all exist from the start; `level` selects those that run.
+
+    A subclass names its section of settings (`Settings`, see presets/) and its `role`, 'G' or 'D', and makes its layers
+    with `_add` in `build_layers`. `settings` are the fields of the section that concern its role.
+    """
+    Settings = None
+    role = None
+
+    def __init__(self, resolution=1024, num_channels=3, label_size=0, seed=None, name=None, dtype=None, **settings):
+        super().__init__(autocast=False, name=name, dtype=dtype)  # lod arithmetic stays float32, layers cast for themselves.
+        if resolution < 4 or resolution & (resolution - 1):
+            raise ValueError(f'The resolution is {resolution}; the networks need a power of two, 4 or more.')
+        unknown = settings.keys() - set(self.Settings.names_of(self.role))
+        if unknown:
+            raise TypeError(f'{type(self).__name__} of {self.Settings.kind} has no setting {min(unknown)!r}.')
+        self.resolution = resolution
+        self.resolution_log2 = int(math.log2(resolution))
+        self.num_channels = num_channels
+        self.label_size = label_size
+        self.seed = seed
+        self.settings = self.Settings(**settings).for_dtype(self.compute_dtype)
+        self.named_layers = {}  # E.g. '8x8/Conv0_up'; in the order of creation.
+        self._levels = {}       # The level of each layer's resolution: training has reached it at this level and below.
+        self.build()
+
+    def build(self, input_shape=None):
+        self.lod = self.add_weight(name='lod', shape=(), initializer='zeros', trainable=False, autocast=False)
+        self.build_layers()
+        self.built = True
+
+    def build_layers(self):
+        """Makes the layers."""
+        raise NotImplementedError
+
+    @property
+    def kind(self):
+        """The architecture's name in networks/architectures.py."""
+        return self.settings.kind
+
+    @property
+    def max_level(self):
+        """The level of 4x4."""
+        return self.resolution_log2 - 2
+
+    def fmaps(self, stage):
+        """nf(stage) = min(fmap_base / 2^(stage * fmap_decay), fmap_max)."""
+        return min(int(self.settings.fmap_base / 2.0 ** (stage * self.settings.fmap_decay)), self.settings.fmap_max)
+
+    def _add(self, name, level, layer_class, *args, input_shape, **kwargs):
+        """Makes and builds a layer of the resolution of `level`; Keras forbids the slash of the reference's names."""
+        seed = None if self.seed is None else self.seed + len(self.named_layers)
+        layer = layer_class(*args, seed=seed, dtype=self.dtype_policy, name=name.replace('/', '_'), **kwargs)
+        layer.build([None, *input_shape])
+        self.named_layers[name] = layer
+        self._levels[name] = level
+        return layer
+
+    def named_variables(self):
+        """{reference name: keras.Variable}, 'lod' first, e.g. '8x8/Conv0_up/weight'."""
+        return {'lod': self.lod} | {
+            f'{name}/{variable.name}': variable for name, layer in self.named_layers.items() for variable in layer.variables}
+
+    def variables_at(self, level):
+        """{reference name: keras.Variable} of the trainables that training has reached at `level`."""
+        return {f'{name}/{variable.name}': variable for name, layer in self.named_layers.items()
+                if self._levels[name] >= level for variable in layer.trainable_variables}
+
+    def check_level(self, level):
+        """ValueError if the network has no such level."""
+        if not 0 <= level <= self.max_level:
+            raise ValueError(f'Level {level} was asked for; this {self.resolution}x{self.resolution} network has '
+                             f'levels 0 (full resolution) to {self.max_level} (4x4).')
+
+    def check_lod(self, lod):
+        """The lod as a float; ValueError if the network has no such level."""
+        if not 0 <= lod <= self.max_level:
+            raise ValueError(f'lod {lod} was asked for; this network of resolution {self.resolution} has 0 (full '
+                             f'resolution) to {self.max_level} (4x4).')
+        return float(lod)
+
+    @property
+    def stored_lod(self):
+        """The lod that the network was saved at, as a float."""
+        return float(self.lod.numpy())
+
+    def build_arguments(self):
+        """The arguments that build the same network again, without those that only matter to a run."""
+        return {'resolution': self.resolution, 'num_channels': self.num_channels, 'label_size': self.label_size} | {
+            name: getattr(self.settings, name) for name in self.settings.names_of(self.role)}
+
+    def get_config(self):
+        # Not keras.Model's: it would record the arguments of the outermost constructor a second time.
+        return {'name': self.name, 'dtype': keras.saving.serialize_keras_object(self.dtype_policy), 'seed': self.seed,
+                **self.build_arguments()}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+class GeneratorNetwork(Network):
+    """call(latents [N, latent_size], labels [N, label_size] or None, level, fade, run) -> images [N, r, r, C].
+
+    r = resolution >> level, values about [-1, 1]; `run`: see layers.sharing_kernels. Keyword-only arguments of `generate`
+    beyond these are the architecture's options, which generate.py offers as flags.
+    """
+    role = 'G'
+
+    def generate(self, latents, labels=None, lod=0.0):
+        """Images at full resolution as the network of `lod` makes them. -> float32 [N, R, R, C], about [-1, 1]."""
+        level, fade = split_lod(lod)
+        return tf.cast(upscale(self(latents, labels, level=level, fade=fade), 2 ** level), tf.float32)
+
+
+class DiscriminatorNetwork(Network):
+    """call(images [N, r, r, C], labels or None, level, fade, num_batches, run) -> (scores [N], label logits), float32.
+
+    The label logits [N, label_size] are those of AC-GAN; [N, 0] in architectures that judge the labels in the score.
+    `num_batches` minibatches may be stacked along N: what looks at a whole minibatch keeps them apart.
+    """
+    role = 'D'
+    group_size = 1  # Images that are judged together; a device's share of a minibatch is a multiple of it, or smaller.
+
+    def discriminate(self, images, lod=0.0, labels=None):
+        """Judges full-resolution images [N, R, R, C] as the network of `lod` sees them."""
+        level, fade = split_lod(lod)
+        return self(downscale(images, 2 ** level), labels, level=level, fade=fade)

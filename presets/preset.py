@@ -1,0 +1,47 @@
+"""What presets are made of: a name of --config, and the base of the sections that each method has its own of."""
+import dataclasses
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Preset(NamedTuple):
+    """What one name of `--config` sets. Of each group at most one name may be given; '' is no group."""
+    group: str
+    help: str
+    values: dict
+
+
+@dataclass(frozen=True)
+class NetworkSection:
+    """Settings of an architecture's two networks; `kind` is its name in networks/architectures.py."""
+    kind: str
+
+    @classmethod
+    def names_of(cls, role):
+        """Names of the settings that concern the generator ('G') or the discriminator ('D')."""
+        return [f.name for f in dataclasses.fields(cls) if f.name != 'kind' and f.metadata.get('role', role) == role]
+
+    def for_dtype(self, dtype):
+        """The same settings where activations of `dtype` ('float32', 'float16', 'bfloat16') need others."""
+        return self
+
+
+@dataclass(frozen=True)
+class LossSection:
+    """Settings of an objective; `kind` is its name in training/objectives/table.py."""
+    kind: str
+
+
+def only(role, default):
+    """A field that concerns one network alone, 'G' or 'D'."""
+    return dataclasses.field(default=default, metadata={'role': role})
+
+
+def or_zero(default):
+    """A field whose number may be 0, not only positive."""
+    return dataclasses.field(default=default, metadata={'zero': True})
+
+
+def learning_rates(by_resolution):
+    """Both networks' learning rates by resolution."""
+    return {'schedule.G_learning_rate_dict': by_resolution, 'schedule.D_learning_rate_dict': by_resolution}

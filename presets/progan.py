@@ -1,0 +1,64 @@
+"""ProGAN (Karras et al., ICLR 2018): settings of its networks and of its loss, and the presets."""
+import dataclasses
+from dataclasses import dataclass
+
+from presets.preset import LossSection, NetworkSection, Preset, learning_rates, only, or_zero
+
+
+@dataclass(frozen=True)
+class Network(NetworkSection):
+    kind: str = 'progan'
+    fmap_base: int = 8192                        # Maps of a block: min(fmap_base / 2^(stage * fmap_decay), fmap_max).
+    fmap_decay: float = or_zero(1.0)             # See fmap_base.
+    fmap_max: int = 512                          # See fmap_base.
+    latent_size: int | None = only('G', None)    # Components of a latent; None: the feature maps of stage 0.
+    normalize_latents: bool = only('G', True)    # Pixel-norm the latents before the first layer.
+    use_wscale: bool = True                      # Equalized learning rate; False: He's initialization alone.
+    use_pixelnorm: bool = only('G', True)        # Pixel norm after each layer of G.
+    use_leakyrelu: bool = only('G', True)        # Leaky ReLU in G; False: ReLU (D is always leaky).
+    pixelnorm_epsilon: float = only('G', 1e-8)   # Added to the mean square before its root; 1e-4 in fp16.
+    fused_scale: bool = True                     # One strided convolution instead of a convolution and a rescaling.
+    mbstd_group_size: int = only('D', 4)         # Group size of minibatch stddev in D; 1: none.
+
+    def for_dtype(self, dtype):
+        """With an epsilon of pixel norm that is not 0 in float16."""
+        return dataclasses.replace(self, pixelnorm_epsilon=max(self.pixelnorm_epsilon, 1e-4)) if dtype == 'float16' else self
+
+
+@dataclass(frozen=True)
+class Loss(LossSection):
+    kind: str = 'wgan_gp'
+    wgan_lambda: float = or_zero(10.0)           # Weight of the gradient penalty.
+    wgan_epsilon: float = or_zero(0.001)         # Weight of the drift penalty real_score^2.
+    wgan_target: float = 1.0                     # Gradient norm that the penalty aims at.
+    cond_weight: float = or_zero(1.0)            # Weight of the label terms (AC-GAN).
+
+
+def _gpus(devices, minibatch_base, minibatch_dict, rates):
+    return Preset('preset', f'the reference\'s settings for {devices} GPU{"s" if devices > 1 else ""}', {
+        'train.devices': devices, 'schedule.minibatch_base': minibatch_base,
+        'schedule.minibatch_dict': minibatch_dict, **learning_rates(rates)})
+
+
+PRESETS = {
+    'demo': Preset('preset', 'handwritten digits at 16x16 by class, in minutes on two CPU cores', {
+        'data.name': 'digits', 'data.label_size': 'full', 'network.fmap_base': 128, 'network.fmap_max': 32,
+        'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {}, 'schedule.lod_training_kimg': 4.0,
+        'schedule.lod_transition_kimg': 4.0, 'schedule.G_learning_rate': 0.003, 'schedule.D_learning_rate': 0.003,
+        'schedule.tick_kimg': 4.0, 'schedule.tick_kimg_dict': {}, 'train.total_kimg': 60.0, 'train.Gs_decay': 0.99,
+        'train.network_snapshot_ticks': 5, 'train.grid_layout': 'row_per_class'}),
+    'v1-1gpu': Preset('preset', 'the paper: one GPU, minibatch 16', {
+        'train.devices': 1, 'train.total_kimg': 19000.0, 'network.mbstd_group_size': 16,
+        'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {256: 14, 512: 6, 1024: 3},
+        'schedule.lod_training_kimg': 800.0, 'schedule.lod_transition_kimg': 800.0}),
+    'v2-1gpu': _gpus(1, 4, {4: 128, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4}, {1024: 0.0015}),
+    'v2-2gpus': _gpus(2, 8, {4: 256, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8}, {512: 0.0015, 1024: 0.002}),
+    'v2-4gpus': _gpus(4, 16, {4: 512, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16},
+                      {256: 0.0015, 512: 0.002, 1024: 0.003}),
+    'v2-8gpus': _gpus(8, 32, {4: 512, 8: 256, 16: 128, 32: 64, 64: 32},
+                      {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003}),
+
+    'nopixelnorm': Preset('', 'no pixel norm in G', {'network.use_pixelnorm': False}),
+    'nowscale': Preset('', 'no equalized learning rate', {'network.use_wscale': False}),
+    'noleakyrelu': Preset('', 'ReLU in G', {'network.use_leakyrelu': False}),
+}

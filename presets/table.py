@@ -1,0 +1,8 @@
+"""The closed tables of what a run is made of: sections of networks and losses by kind, and every name of --config."""
+from presets import datasets, progan, shared
+
+METHODS = (progan,)  # Modules that hold a method's Network, Loss, or both, and its PRESETS.
+
+NETWORKS = {method.Network.kind: method.Network for method in METHODS if hasattr(method, 'Network')}
+LOSSES = {method.Loss.kind: method.Loss for method in METHODS if hasattr(method, 'Loss')}
+PRESETS = {name: preset for module in (*METHODS, datasets, shared) for name, preset in module.PRESETS.items()}

@@ -1,0 +1,51 @@
+"""The random numbers of an update, functions of (seed, nimg): each replica draws those of the whole global minibatch and
+takes its own rows, so that a run does not depend on the number of devices."""
+import tensorflow as tf
+
+
+class Draws:
+    """Random numbers for this replica's rows of one update's minibatch.
+
+    `latents` are standard normal [n, latent_size], `factors` uniform [n] in [0, 1); `normal` and `uniform` draw what else an
+    objective needs, each `stream` (an int) apart.
+    """
+
+    def __init__(self, latents, factors, seed, nimg, minibatch, first):
+        self.latents, self.factors = latents, factors
+        self._seed, self._nimg, self._minibatch, self._first = seed, nimg, minibatch, first
+
+    def normal(self, stream, shape=()):
+        """Standard normal numbers [n, *shape]."""
+        numbers = tf.random.stateless_normal([self._minibatch, *shape], self._stream(stream))
+        return rows(numbers, self._first, self.latents.shape[0])
+
+    def uniform(self, stream, shape=()):
+        """Uniform numbers [n, *shape] in [0, 1)."""
+        numbers = tf.random.stateless_uniform([self._minibatch, *shape], self._stream(stream))
+        return rows(numbers, self._first, self.latents.shape[0])
+
+    def part(self, index, count):
+        """The draws of part number `index` of `count` equal ones."""
+        n = self.latents.shape[0] // count
+        return Draws(rows(self.latents, index * n, n), rows(self.factors, index * n, n), self._seed, self._nimg,
+                     self._minibatch, self._first + index * n)
+
+    def _stream(self, stream):
+        seed = tf.stack([tf.constant(self._seed, tf.int64), self._nimg])
+        return tf.random.experimental.stateless_fold_in(seed, stream)
+
+
+def rows(x, first, n):
+    """x[first:first + n], of which n is known when the graph is traced."""
+    return tf.slice(x, [first, *[0] * (len(x.shape) - 1)], [n, *x.shape[1:]])
+
+
+def draw_round(seed, nimg, updates, n, latent_size):
+    """-> [Draws], one per update of the round that starts at nimg; call it in a replica, with its share n of a minibatch."""
+    replicas = tf.distribute.get_replica_context()
+    minibatch, first = n * replicas.num_replicas_in_sync, replicas.replica_id_in_sync_group * n
+    latents = tf.random.stateless_normal([updates, minibatch, latent_size], [tf.constant(seed, tf.int64), nimg])
+    factors = tf.random.stateless_uniform([updates, minibatch], [tf.constant(~seed, tf.int64), nimg])
+    latents = tf.slice(latents, [0, first, 0], [updates, n, latent_size])
+    factors = tf.slice(factors, [0, first], [updates, n])
+    return [Draws(latents[i], factors[i], seed ^ (i + 1 << 32), nimg, minibatch, first) for i in range(updates)]

@@ -1,0 +1,46 @@
+"""The networks as a loss sees them: bound to a level, a fade and shared kernels, in halves where that is faster."""
+import tensorflow as tf
+
+from networks.layers import sharing_kernels
+
+
+class Moment:
+    """at.G(latents, labels) -> images, at.D(images, labels) -> (scores, label logits), at one moment of training.
+
+    `loss_scale` multiplies the loss later on. A network in `halves` ('G', 'D') takes two halves of its minibatch at the
+    same time, which keeps two cores busy where each kernel waits for the one before; the same result, but for rounding.
+    """
+
+    def __init__(self, G, D, level, fade, loss_scale=1.0, halves=''):
+        self.level, self.fade, self.loss_scale = level, fade, loss_scale
+        self._G, self._D, self._halves = G, D, halves
+        self._how = {'level': level, 'fade': fade, 'run': sharing_kernels()}
+
+    def G(self, latents, labels, **options):
+        """Images [N, r, r, C] of latents [N, latent_size] and labels [N, label_size]; `options`: the architecture's own."""
+        if 'G' not in self._halves or latents.shape[0] % 2 or options:
+            return self._G(latents, labels, **self._how, **options)
+        halves = zip(tf.split(latents, 2), tf.split(labels, 2) if self._G.label_size else [None, None], strict=True)
+        return tf.concat([self._G(*half, **self._how) for half in halves], 0)
+
+    def D(self, images, labels, num_batches=1):
+        """(scores [N], logits [N, label_size]); `num_batches` minibatches stacked along N are judged apart."""
+        n = images.shape[0]
+        group_size = min(self._D.group_size, n)
+        if 'D' not in self._halves or num_batches > 1 or n // group_size % 2:
+            return self._D(images, labels, num_batches=num_batches, **self._how)
+        # Each half has half of the groups that are judged together; a group holds images i, i + N/g, i + 2N/g, ...
+        pairs = [self._D(*half, **self._how) for half in zip(
+            _half_groups(images, group_size), _half_groups(labels, group_size), strict=True)]
+        scores, logits = (
+            tf.concat([tf.reshape(part, [group_size, -1, *part.shape[1:]]) for part in parts], axis=1)  # [g, N/g, ...]
+            for parts in zip(*pairs, strict=True))
+        return tf.reshape(scores, [n]), tf.reshape(logits, [n, *logits.shape[2:]])
+
+
+def _half_groups(x, group_size):
+    """[N, ...] -> two of [N / 2, ...], each with every other group whole; None -> two of it."""
+    if x is None or 0 in x.shape:
+        return [None, None]
+    n, *shape = x.shape
+    return [tf.reshape(half, [n // 2, *shape]) for half in tf.split(tf.reshape(x, [group_size, -1, *shape]), 2, axis=1)]

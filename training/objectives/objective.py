@@ -1,0 +1,40 @@
+"""What an objective tells the loop: its updates, its statistics, and what it keeps beside the networks."""
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Element(NamedTuple):
+    """What an update sees of one minibatch, in a replica."""
+    reals: tf.Tensor          # [n, r, r, C], in [-1, 1], faded as the level asks.
+    labels: tf.Tensor         # [n, label_size], of the reals.
+    random_labels: tf.Tensor  # [n, label_size], of images drawn at random, for G.
+
+
+class Update(NamedTuple):
+    """One optimizer step of a round."""
+    trains: str                     # 'D' or 'G'.
+    name: str                       # The statistic that tells its loss.
+    loss: Callable                  # loss(at: Moment, element: Element, draws: Draws) -> (loss [N], {statistic: [N]}).
+    every: int = 1                  # Lazy regularization: due every so many rounds, its gradient times as much.
+    averages: bool = False          # Gs follows G after it.
+    minibatch: int = 0              # Which of the round's minibatches it sees.
+    after: Callable | None = None   # after({statistic: [N]}) in each replica when the step is done, for what is kept.
+
+
+class Objective:
+    """Losses and the order of the steps. Made of a loss section, the number of label components and train.D_repeats."""
+
+    def __init__(self, settings, label_size=0, D_repeats=1):
+        self.settings, self.label_size, self.D_repeats = settings, label_size, D_repeats
+        self.variables = {}  # {name: tf.Variable} kept beside the networks, in every checkpoint.
+
+    @property
+    def statistics(self):
+        """Names of what the updates tell, their losses among them, in the order in which they are shown."""
+        raise NotImplementedError
+
+    def round(self):
+        """-> [Update], in their order. A round shows D as many minibatches of reals as its updates see."""
+        raise NotImplementedError

@@ -1,0 +1,34 @@
+"""The real images of a run, distributed over its devices."""
+import tensorflow as tf
+
+from data.pipeline import batches
+
+
+class Stream:
+    """The batches that follow nimg, for the level and minibatch of a phase. `minibatches`: those of one iteration."""
+
+    def __init__(self, strategy, dataset, minibatches, seed, mirror):
+        self._strategy, self._dataset, self._minibatches = strategy, dataset, minibatches
+        self._seed, self._mirror = seed, mirror
+        self._of, self._iterator = None, None
+
+    def next(self, phase, nimg):
+        """The batch of the iteration at nimg; what tf.data makes of the reader's errors becomes their sentence again."""
+        if self._of != (phase.level, phase.minibatch):
+            self._of = phase.level, phase.minibatch
+            self._iterator = iter(self._strategy.distribute_datasets_from_function(
+                lambda context: self._batches(phase, nimg, context)))
+        try:
+            return next(self._iterator)
+        except tf.errors.OpError as error:
+            sentences = [line for line in str(error.message).splitlines() if line.startswith(('ValueError: ', 'OSError: '))]
+            raise ValueError(sentences[0].partition(': ')[2] if sentences else error.message) from error
+
+    def spec(self, phase):
+        """What one replica's batch looks like in a phase."""
+        context = tf.distribute.InputContext(num_replicas_in_sync=self._strategy.num_replicas_in_sync)
+        return self._batches(phase, 0, context).element_spec
+
+    def _batches(self, phase, nimg, context):
+        return batches(self._dataset, phase.level, phase.minibatch, self._minibatches, nimg, self._seed, self._mirror,
+                       context)
