@@ -39,14 +39,14 @@ def main(argv):
     if argv[1:]:
         raise ValueError(f'{argv[1]!r} is not a flag; did you mean --network={argv[1]}?')
     if sum(value is not None for value in (FLAGS.run, FLAGS.network, FLAGS.fake)) > 1:
-        raise ValueError('--run, --network and --fake each name what to score; give one of them')
+        raise ValueError('--run, --network and --fake each name what to score; give one of them.')
     from metrics.evaluation import parse_specs  # Late: --help needs no TensorFlow.
     specs = parse_specs(FLAGS.metrics, FLAGS.num_images)
     if not specs:
-        raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim')
+        raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim.')
     specs, graph = with_inception(specs)
     if FLAGS.save_statistics and 'fid' not in [spec.metric for spec in specs]:
-        raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph')
+        raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph.')
     evaluation, rows = (score_images if FLAGS.fake else score_networks)(specs, graph)
     report(evaluation, rows)
 
@@ -116,12 +116,12 @@ def score_images(specs, graph):
     reals = open_images(FLAGS.real) if FLAGS.real else None
     most = min(images.num_images for images in (fakes, reals) if images)  # None counts twice.
     if any(FLAGS.num_images and spec.num_images > fakes.num_images for spec in specs):
-        raise ValueError(f"'{FLAGS.fake}' holds {fakes.num_images} images; lower --num_images")
+        raise ValueError(f"'{FLAGS.fake}' holds {fakes.num_images} images; lower --num_images.")
     if not FLAGS.num_images:
         specs = [spec._replace(num_images=min(spec.num_images, most)) for spec in specs]
     if reals and reals.resolution != fakes.resolution and 'swd' in [spec.metric for spec in specs]:
         raise ValueError(f"SWD compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
-                         f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}")
+                         f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}.")
     evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, graph)
     evaluation.measure(fakes.name, None, evaluation.images_of(fakes), again=True)  # The files may have changed.
     return evaluation, [(fakes.name, None)]
@@ -169,7 +169,7 @@ def devices():
     import tensorflow as tf
     found = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
     if FLAGS.devices > len(found):
-        raise ValueError(f'--devices={FLAGS.devices}, but TensorFlow sees {len(found)} {found[0].device_type}')
+        raise ValueError(f'--devices={FLAGS.devices}, but TensorFlow sees {len(found)} {found[0].device_type}.')
     return [device.name for device in found[:FLAGS.devices]]
 
 

@@ -20,7 +20,7 @@ class Collected:
     def end(self):
         """Finishes the set. -> one float per name."""
         if not self._parts:
-            raise ValueError('found no images to measure; raise --num_images')
+            raise ValueError('found no images to measure; raise --num_images.')
         features = np.concatenate(self._parts)
         self._parts = []
         return list(self.measure(self._kind, features))

@@ -48,7 +48,7 @@ def parse_specs(names, num_images=None):
         match = _COUNT.fullmatch(count)
         if metric not in DEFAULT_COUNTS or (dash and not match) or (match and int(match[1]) == 0):
             raise ValueError(f'unknown metric {name!r}; expected {", ".join(DEFAULT_COUNTS)}, or one with a number of '
-                             'images, such as swd-16k, fid-50k or is-500')
+                             'images, such as swd-16k, fid-50k or is-500.')
         number = 16384 if count == '16k' else int(match[1]) * (1000 if match[2] else 1) if match else None
         specs.append(Spec(metric, number or num_images or DEFAULT_COUNTS[metric]))
     return list(dict.fromkeys(specs))
@@ -122,7 +122,7 @@ def _check_memory(need):
     total = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     if need > total:
         raise ValueError(f'SWD needs {need / 1e9:.0f} GB for the descriptors of two sets, this machine has '
-                         f'{total / 1e9:.0f} GB of memory; keep them on disk with --scratch=FOLDER, or lower --num_images')
+                         f'{total / 1e9:.0f} GB of memory; keep them on disk with --scratch=FOLDER, or lower --num_images.')
 
 
 class _Features:
@@ -133,7 +133,7 @@ class _Features:
         try:
             self._stored = np.load(path, mmap_mode='r') if path and os.path.exists(path) else None
         except (ValueError, EOFError) as error:
-            raise ValueError(f'the cached features in {path} are damaged; remove that file') from error
+            raise ValueError(f'the cached features in {path} are damaged; remove that file.') from error
         self.known = 0 if self._stored is None else len(self._stored)
 
     def take(self, images, position, count):

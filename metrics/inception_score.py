@@ -9,7 +9,7 @@ def inception_score(logits, splits=10):
     """exp(mean KL(p(y|x) || p(y))) of `splits` consecutive parts. [N, classes] -> their mean and stddev."""
     if len(logits) < splits:
         raise ValueError(f'the Inception Score needs at least {splits} images, found {len(logits)}; '
-                         'raise --num_images')
+                         'raise --num_images.')
     scores = []
     for i in range(splits):
         part = logits[i * len(logits) // splits:(i + 1) * len(logits) // splits]

@@ -26,7 +26,7 @@ def kernel_inception_distance(reals, fakes, block=1000):
     """
     smaller = min(len(reals), len(fakes))
     if smaller < 2:
-        raise ValueError(f'KID needs at least two images of each set, found {smaller}; raise --num_images')
+        raise ValueError(f'KID needs at least two images of each set, found {smaller}; raise --num_images.')
     block = min(block, smaller)
     starts = range(0, smaller - block + 1, block)
     values = [squared_mmd(reals[i:i + block], fakes[i:i + block]) for i in starts]

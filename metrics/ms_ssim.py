@@ -107,7 +107,7 @@ class MSSSIM:
         """Adds uint8 [N, C, R, R]; an odd one waits for the next call."""
         if min(images.shape[2:]) < 16:
             raise ValueError('MS-SSIM needs images of at least 16x16 pixels, '
-                             f'found {images.shape[2]}x{images.shape[3]}; leave it out of --metrics')
+                             f'found {images.shape[2]}x{images.shape[3]}; leave it out of --metrics.')
         if self._left is not None:
             images = np.concatenate([self._left, images])
         self._left = images[-1:] if len(images) % 2 else None
@@ -119,5 +119,5 @@ class MSSSIM:
     def end(self):
         """-> one float per name. ValueError if fewer than two images came."""
         if not self._values:
-            raise ValueError('MS-SSIM needs at least two images; raise --num_images')
+            raise ValueError('MS-SSIM needs at least two images; raise --num_images.')
         return [float(np.mean(np.concatenate(self._values)))]

@@ -17,7 +17,7 @@ def squared_radii(x, k=3):
     """Squared distance of each point to its k-th nearest other point. [N, D], N > k -> [N]."""
     if len(x) <= k:
         raise ValueError(f'precision and recall need more than {k} images of each set, found {len(x)}; '
-                         'raise --num_images')
+                         'raise --num_images.')
     radii = []
     for i in range(0, len(x), _ROWS):
         d = squared_distances(x[i:i + _ROWS], x)

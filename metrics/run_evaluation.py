@@ -31,7 +31,7 @@ class RunEvaluation:
         self._needs_reals = [spec for spec in specs if spec.metric in NEED_REALS
                              and not (spec.metric == 'fid' and real_statistics)]
         if self._needs_reals and reals is None:
-            raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real')
+            raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real.')
         self.evaluator = Evaluator(
             specs, resolution, seed, inception, reals and reals.num_images, real_statistics, scratch)
         self._settings = {'resolution': resolution, 'reals': None, 'seed': seed}
@@ -77,7 +77,7 @@ class RunEvaluation:
         """The set of images that a network makes with the reals' labels, for `measure`."""
         if Gs.resolution != self.resolution:
             raise ValueError(f'the network makes images of {Gs.resolution}x{Gs.resolution}, the reals are '
-                             f'{self.resolution}x{self.resolution}; choose reals of its resolution')
+                             f'{self.resolution}x{self.resolution}; choose reals of its resolution.')
 
         def images(count):
             if self._reals and self._reals.label_size == Gs.label_size:

@@ -21,7 +21,7 @@ def resolutions(resolution):
     """Lists the pyramid's resolutions, highest first: R, R/2, ..., 16."""
     if resolution < LOWEST_RESOLUTION or resolution & (resolution - 1):
         raise ValueError(f'SWD needs images of a power of two from {LOWEST_RESOLUTION}x{LOWEST_RESOLUTION} pixels on, '
-                         f'found {resolution}x{resolution}; leave it out of --metrics')
+                         f'found {resolution}x{resolution}; leave it out of --metrics.')
     return [resolution >> level for level in range((resolution // LOWEST_RESOLUTION).bit_length())]
 
 
@@ -255,7 +255,7 @@ class SlicedWasserstein:
         counts = [descriptors[0].count // PATCHES_PER_IMAGE for descriptors in (reals, fakes)]
         if counts[0] != counts[1]:
             raise ValueError(f'SWD compares equally many images, found {counts[0]} reals and {counts[1]} '
-                             'fakes; choose --num_images accordingly')
+                             'fakes; choose --num_images accordingly.')
         levels = zip(reals, fakes, strict=True)
         values = [1e3 * distance(a, b, self.random, self._threads) for a, b in levels]
         del self._sets['fakes']

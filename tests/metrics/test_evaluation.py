@@ -324,7 +324,8 @@ def test_two_sets_of_pictures_are_compared_and_without_inception_the_other_metri
 def test_mistakes_end_in_one_sentence(run_command, arguments, sentence):
     result = run_command('evaluate.py', *arguments)
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith(f'evaluate.py: {sentence}')
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f'evaluate.py: {sentence}') and last.endswith('.')
     assert 'Traceback' not in result.stderr
 
 
