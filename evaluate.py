@@ -40,12 +40,12 @@ def main(argv):
         raise ValueError(f'{argv[1]!r} is not a flag; did you mean --network={argv[1]}?')
     if sum(value is not None for value in (FLAGS.run, FLAGS.network, FLAGS.fake)) > 1:
         raise ValueError('--run, --network and --fake each name what to score; give one of them.')
-    from metrics.evaluation import parse_specs  # Late: --help needs no TensorFlow.
+    from metrics.table import parse_specs  # Late: --help needs no TensorFlow.
     specs = parse_specs(FLAGS.metrics, FLAGS.num_images)
     if not specs:
         raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim.')
     specs, graph = with_inception(specs)
-    if FLAGS.save_statistics and 'fid' not in [spec.metric for spec in specs]:
+    if FLAGS.save_statistics and not any('real_statistics' in spec.metric.takes for spec in specs):
         raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph.')
     evaluation, rows = (score_images if FLAGS.fake else score_networks)(specs, graph)
     report(evaluation, rows)
@@ -53,8 +53,7 @@ def main(argv):
 
 def with_inception(specs):
     """Opens the Inception graph if a metric needs it. -> the specs that can be measured, the graph or None."""
-    from metrics.evaluation import OF_FEATURES
-    needing = [spec for spec in specs if spec.metric in OF_FEATURES]
+    needing = [spec for spec in specs if spec.needs_inception]
     if not needing:
         return specs, None
     from metrics import inception
@@ -119,8 +118,9 @@ def score_images(specs, graph):
         raise ValueError(f"'{FLAGS.fake}' holds {fakes.num_images} images; lower --num_images.")
     if not FLAGS.num_images:
         specs = [spec._replace(num_images=min(spec.num_images, most)) for spec in specs]
-    if reals and reals.resolution != fakes.resolution and 'swd' in [spec.metric for spec in specs]:
-        raise ValueError(f"SWD compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
+    one_size = [spec for spec in specs if 'resolution' in spec.metric.takes]
+    if reals and reals.resolution != fakes.resolution and one_size:
+        raise ValueError(f"{one_size[0]} compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
                          f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}.")
     evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, graph)
     evaluation.measure(fakes.name, None, evaluation.images_of(fakes), again=True)  # The files may have changed.
@@ -141,12 +141,11 @@ def make(folder, specs, resolution, reals, mirror, graph):
 def report(evaluation, rows):
     """Prints the table and writes it, the plot, and the statistics that were asked for."""
     from metrics import records
-    from metrics.evaluation import label
     from metrics.frechet_inception_distance import save_statistics
     from metrics.run_evaluation import OTHER_REALS, REALS
+    from metrics.table import label
     if FLAGS.save_statistics:
-        evaluation.measure_reals([spec for spec in evaluation.specs if spec.metric == 'fid'])
-        save_statistics(FLAGS.save_statistics, *evaluation.evaluator.statistics())
+        save_statistics(FLAGS.save_statistics, *evaluation.statistics())
     known = [row for row in ((REALS, None), (OTHER_REALS, None)) if evaluation.missing(*row) != evaluation.specs]
     path = os.path.join(evaluation.folder, f'metric-{label(evaluation.specs)}')
     content = evaluation.records, known + rows, evaluation.specs

@@ -64,13 +64,16 @@ def load_statistics(path):
 class FID(Collected):
     """Distance of each set of pool_3 features to the reals, which come first or as statistics (mu, sigma)."""
 
-    names = ('FID',)
+    name, sees, columns = 'fid', 'features', ('FID',)
+    default_count = 10000
+    needs_reals = True
+    takes = ('real_statistics',)
 
     def __init__(self, real_statistics=None):
         self.real_statistics = real_statistics
 
     def measure(self, kind, features):
-        """-> one float per name."""
+        """-> one float per column."""
         found = statistics(features)
         if kind == 'reals' and self.real_statistics is None:
             self.real_statistics = found

@@ -24,11 +24,12 @@ def inception_score(logits, splits=10):
 class InceptionScore(Collected):
     """Score of each set of logits (without bias) by itself."""
 
-    names = ('IS_mean', 'IS_std')
+    name, sees, columns = 'is', 'logits', ('IS_mean', 'IS_std')
+    default_count = 50000
 
     def __init__(self, splits=10):
         self._splits = splits
 
     def measure(self, kind, logits):
-        """-> one float per name."""
+        """-> one float per column."""
         return inception_score(logits, self._splits)

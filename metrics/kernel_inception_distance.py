@@ -36,13 +36,16 @@ def kernel_inception_distance(reals, fakes, block=1000):
 class KID(Collected):
     """Distance x 1000 of each set of pool_3 features to the reals, which come first."""
 
-    names = ('KIDx1e3_mean', 'KIDx1e3_std')
+    name, sees, columns = 'kid', 'features', ('KIDx1e3_mean', 'KIDx1e3_std')
+    default_count = 10000
+    needs_reals = True
+    no_repeats = True  # The distance of an image to its equal is 0: there is no bias to correct.
 
     def __init__(self, block=1000):
         self._block = block
 
     def measure(self, kind, features):
-        """-> one float per name."""
+        """-> one float per column."""
         if kind == 'reals':
             self._reals = features
             return [0.0, 0.0]  # By definition; the estimate supposes independent sets.

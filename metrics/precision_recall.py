@@ -46,13 +46,16 @@ def precision_recall(reals, fakes, k=3, real_radii=None):
 class PrecisionRecall(Collected):
     """Precision and recall of each set of pool_3 features against the reals, which come first."""
 
-    names = ('Precision', 'Recall')
+    name, sees, columns = 'pr', 'features', ('Precision', 'Recall')
+    default_count = 10000
+    needs_reals = True
+    no_repeats = True  # The distance of an image to its equal is 0: it would have no neighbourhood.
 
     def __init__(self, k=3):
         self._k = k
 
     def measure(self, kind, features):
-        """-> one float per name."""
+        """-> one float per column."""
         if kind == 'reals':
             self._reals = features
             self._radii = squared_radii(features - features.mean(axis=0), self._k)

@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from metrics.evaluation import NEED_REALS, OF_FEATURES, Evaluator, parse_specs
+from metrics.evaluation import Evaluator
 from metrics.image_sets import fake_images, random_labels, real_images, real_labels
 from metrics.inception import Inception, default_cache, obtain
 from metrics.records import Records
+from metrics.table import parse_specs
 
 REALS, OTHER_REALS = 'Reals', 'Other reals'
 
@@ -28,8 +29,8 @@ class RunEvaluation:
         self.specs, self.resolution, self.minibatch = specs, resolution, minibatch or default_minibatch(resolution)
         self.folder, self._reals, self._seed, self._mirror = folder, reals, seed, mirror
         self._inception, self._cache, self._devices = inception, cache, devices
-        self._needs_reals = [spec for spec in specs if spec.metric in NEED_REALS
-                             and not (spec.metric == 'fid' and real_statistics)]
+        self._needs_reals = [spec for spec in specs if spec.metric.needs_reals
+                             and not (real_statistics and 'real_statistics' in spec.metric.takes)]
         if self._needs_reals and reals is None:
             raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real.')
         self.evaluator = Evaluator(
@@ -64,10 +65,15 @@ class RunEvaluation:
             return
         self._reals_measured.update(specs)
         self._measure(REALS, None, 'reals', self.images_of(self._reals, self._mirror), specs, self._cache_path(specs))
-        others = [spec for spec in self.missing(OTHER_REALS, None) if spec.metric == 'swd' and spec in specs]
+        others = [spec for spec in self.missing(OTHER_REALS, None) if spec.metric.other_reals and spec in specs]
         if others:
             self._measure(OTHER_REALS, None, 'fakes', lambda count: real_images(
                 self._reals, count, self.minibatch, self._seed, self._mirror, start=count), others)
+
+    def statistics(self):
+        """(mu, sigma) of the reals, which are measured if they have not been."""
+        self.measure_reals([spec for spec in self.specs if 'real_statistics' in spec.metric.takes])
+        return self.evaluator.statistics()
 
     def images_of(self, dataset, mirror=False):
         """The set of images of a Dataset or Pictures, for `measure`."""
@@ -106,9 +112,9 @@ class RunEvaluation:
     def _settings_of(self, spec):
         """What a value of this spec depends on."""
         settings = dict(self._settings)
-        if spec.metric in OF_FEATURES:
+        if spec.needs_inception:
             settings['inception_sha256'] = self._inception.sha256[:16]
-        if spec.metric == 'fid' and self._statistics:
+        if self._statistics and 'real_statistics' in spec.metric.takes:
             settings['statistics_sha256'] = self._statistics
         return settings
 
@@ -122,7 +128,7 @@ class RunEvaluation:
 
     def _cache_path(self, specs):
         """Where the reals' features are kept: the name says what they depend on."""
-        count = max([spec.num_images for spec in specs if spec.metric in OF_FEATURES], default=0)
+        count = max([spec.num_images for spec in specs if spec.needs_inception], default=0)
         if not self._cache or not count:
             return None
         name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._inception.sha256[:16]}-{count}'
@@ -147,7 +153,7 @@ def fingerprint_of_arrays(arrays):
 def during_training(run_dir, dataset, mirror, names, inception_file=None):
     """The RunEvaluation of a run while it trains; evaluate.py finds its records and measures nothing again."""
     specs, graph = parse_specs(names), None
-    if any(spec.metric in OF_FEATURES for spec in specs):
+    if any(spec.needs_inception for spec in specs):
         graph = Inception(inception_file or obtain(default_cache()))
     return RunEvaluation(run_dir, specs, dataset.resolution, dataset, mirror=mirror, inception=graph,
                          cache=default_cache())

@@ -10,8 +10,8 @@ import tensorflow as tf
 import runs
 from data.pipeline import batches
 from data.tfrecords import open_dataset
-from metrics.evaluation import parse_specs
 from metrics.run_evaluation import during_training
+from metrics.table import parse_specs
 from networks.growth import split_lod
 from networks.snapshot import save_snapshot
 from official.locate import load_network

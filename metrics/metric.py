@@ -1,0 +1,18 @@
+"""What every metric says of itself; metrics/table.py lists them."""
+
+
+class Metric:
+    """A metric: begin('reals' or 'fakes'), feed(minibatch) as often as needed, end() -> one float per column.
+
+    The reals come first. Where others differ from these defaults they say so.
+    """
+
+    name: str             # In --metrics and in the records.
+    sees: str             # What feed takes: 'images', uint8 [N, 3, R, R], or their 'features' or 'logits' by Inception.
+    columns: tuple        # Names of its values.
+    default_count: int    # Images of each set if no number is asked for: the paper's.
+    takes = ()            # Arguments it is made with, of: resolution, num_images, real_statistics, scratch and random, a
+                          # RandomState that `random` is replaced by before each set.
+    needs_reals = False   # Whether it compares with reals.
+    no_repeats = False    # Whether a real may not be looked at twice, where more images are asked for than there are.
+    other_reals = False   # Whether as many further reals are measured as if they were fakes: the floor.
