@@ -93,8 +93,7 @@ def score_networks(specs, graph):
     for path in paths:
         row = os.path.basename(path), load_network(path, names=[]).nimg
         if evaluation.missing(*row) or not in_run:  # Elsewhere another network may have had this name.
-            Gs = load_network(path, names=['Gs']).Gs
-            evaluation.measure(*row, evaluation.images_by(Gs), again=not in_run)
+            evaluation.measure_network(*row, load_network(path, names=['Gs']).Gs, again=not in_run)
         rows.append(row)
         logging.info('%d of %d: %s', len(rows), len(paths), row[0])
     return evaluation, rows

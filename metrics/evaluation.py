@@ -54,7 +54,15 @@ class Evaluator:
                 self._metrics[spec].feed(self._inception.logits(seen) if spec.metric.sees == 'logits' else seen)
             position += n
         features.save()
-        return {spec: dict(zip(self._metrics[spec].columns, self._metrics[spec].end(), strict=True)) for spec in specs}
+        return {spec: self._by_column(spec, self._metrics[spec].end()) for spec in specs}
+
+    def measure_network(self, Gs, specs, minibatch, devices):
+        """Lets the metrics that see a network look at it. -> {spec: {column: value}}."""
+        return {spec: self._by_column(spec, self._metrics[spec].measure_network(
+            Gs, spec.num_images, minibatch, self._seed, devices)) for spec in specs}
+
+    def _by_column(self, spec, values):
+        return dict(zip(self._metrics[spec].columns, values, strict=True))
 
     def _count(self, kind, spec):
         limited = kind == 'reals' and spec.metric.no_repeats and self._num_reals is not None

@@ -4,11 +4,12 @@
 class Metric:
     """A metric: begin('reals' or 'fakes'), feed(minibatch) as often as needed, end() -> one float per column.
 
-    The reals come first. Where others differ from these defaults they say so.
+    The reals come first. One that sees the network has in place of these measure_network(Gs, num_images, minibatch, seed,
+    devices) -> one float per column, called once per network; it chooses latents and labels by itself.
     """
 
     name: str             # In --metrics and in the records.
-    sees: str             # What feed takes: 'images', uint8 [N, 3, R, R], or their 'features' or 'logits' by Inception.
+    sees: str             # 'images', uint8 [N, 3, R, R], their 'features' or 'logits' by Inception, or the 'network'.
     columns: tuple        # Names of its values.
     default_count: int    # Images of each set if no number is asked for: the paper's.
     takes = ()            # Arguments it is made with, of: resolution, num_images, real_statistics, scratch and random, a

@@ -46,21 +46,40 @@ class RunEvaluation:
         """The specs of a row that are not on record."""
         return [spec for spec in self.specs if not self.records.find(row, nimg, spec)]
 
-    def measure(self, row, nimg, images, again=False):
+    def measure(self, row, nimg, images, again=False, network=None):
         """Measures what is not on record of a set, or all of it `again`. -> {column: value} of what was measured.
 
-        `images` makes the set: a function of a number of images -> minibatches.
+        `images` makes the set: a function of a number of images -> minibatches. ValueError if a metric sees the network
+        and there is none.
         """
         specs = self.specs if again else self.missing(row, nimg)
+        blind = [spec for spec in specs if spec.metric.sees == 'network' and not network]
+        if blind:
+            raise ValueError(f'{blind[0]} looks at a network, {row!r} is a set of images; leave it out of --metrics.')
         if not specs:
             return {}
         self.measure_reals(specs)
-        return self._measure(row, nimg, 'fakes', images, specs, again=again)
+        return self._measure(row, nimg, 'fakes', images, specs, again=again, network=network)
+
+    def measure_network(self, row, nimg, Gs, again=False):
+        """Measures a network, and its images with the reals' labels, as `measure` does."""
+        if Gs.resolution != self.resolution:
+            raise ValueError(f'the network makes images of {Gs.resolution}x{Gs.resolution}, the reals are '
+                             f'{self.resolution}x{self.resolution}; choose reals of its resolution.')
+
+        def images(count):
+            if self._reals and self._reals.label_size == Gs.label_size:
+                labels = real_labels(self._reals, count, self._seed)
+            else:
+                labels = random_labels(Gs.label_size, count, self._seed)
+            return fake_images(Gs, labels, self.minibatch, self._seed, self._devices)
+        return self.measure(row, nimg, images, again, Gs)
 
     def measure_reals(self, specs):
         """Measures the reals, once, by those of `specs` that other sets are compared by or that are not on record."""
         missing = self.missing(REALS, None)
-        specs = [s for s in specs if s not in self._reals_measured and (s in self._needs_reals or s in missing)]
+        specs = [s for s in specs if s.metric.sees != 'network' and s not in self._reals_measured
+                 and (s in self._needs_reals or s in missing)]
         if self._reals is None or not specs:
             return
         self._reals_measured.update(specs)
@@ -79,28 +98,12 @@ class RunEvaluation:
         """The set of images of a Dataset or Pictures, for `measure`."""
         return lambda count: real_images(dataset, count, self.minibatch, self._seed, mirror)
 
-    def images_by(self, Gs):
-        """The set of images that a network makes with the reals' labels, for `measure`."""
-        if Gs.resolution != self.resolution:
-            raise ValueError(f'the network makes images of {Gs.resolution}x{Gs.resolution}, the reals are '
-                             f'{self.resolution}x{self.resolution}; choose reals of its resolution.')
-
-        def images(count):
-            if self._reals and self._reals.label_size == Gs.label_size:
-                labels = real_labels(self._reals, count, self._seed)
-            else:
-                labels = random_labels(Gs.label_size, count, self._seed)
-            return fake_images(Gs, labels, self.minibatch, self._seed, self._devices)
-        return images
-
-    def _measure(self, row, nimg, kind, images, specs, cache=None, again=False):
-        start, count = time.perf_counter(), max(spec.num_images for spec in specs)
-        with tqdm(total=count, desc=row, unit='img', disable=None) as bar:
-            def watched():
-                for minibatch in images(count):
-                    yield minibatch
-                    bar.update(len(minibatch))
-            results = self.evaluator.measure(kind, watched(), specs, cache)
+    def _measure(self, row, nimg, kind, images, specs, cache=None, again=False, network=None):
+        start = time.perf_counter()
+        of_network = [spec for spec in specs if spec.metric.sees == 'network']
+        results = self.evaluator.measure_network(network, of_network, self.minibatch, self._devices)
+        if of_images := [spec for spec in specs if spec not in of_network]:
+            results |= self._measure_images(row, kind, images, of_images, cache)
         seconds = time.perf_counter() - start
         for spec, values in results.items():
             if again or not self.records.find(row, nimg, spec):  # The reals may be needed for more than their row.
@@ -108,6 +111,15 @@ class RunEvaluation:
         if nimg is not None:
             self._write_scalars(nimg, results)
         return {name: value for values in results.values() for name, value in values.items()}
+
+    def _measure_images(self, row, kind, images, specs, cache):
+        count = max(spec.num_images for spec in specs)
+        with tqdm(total=count, desc=row, unit='img', disable=None) as bar:
+            def watched():
+                for minibatch in images(count):
+                    yield minibatch
+                    bar.update(len(minibatch))
+            return self.evaluator.measure(kind, watched(), specs, cache)
 
     def _settings_of(self, spec):
         """What a value of this spec depends on."""

@@ -110,7 +110,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
         if due(options.network_snapshot_ticks):
             path = runs.final_path(run_dir) if done else runs.snapshot_path(run_dir, position.nimg)
             save_snapshot(path, **networks, nimg=position.nimg)
-            found = evaluation.measure(os.path.basename(path), position.nimg, evaluation.images_by(state.Gs))
+            found = evaluation.measure_network(os.path.basename(path), position.nimg, state.Gs)
             if found:
                 report.say('metrics  ' + '  '.join(f'{name} {value:.4f}' for name, value in found.items()))
         if options.histograms:

@@ -19,13 +19,16 @@ from metrics.image_sets import Pictures, fake_images, open_images, real_images, 
 from metrics.inception import Inception
 from metrics.inception_score import inception_score
 from metrics.kernel_inception_distance import kernel_inception_distance
+from metrics.metric import Metric
 from metrics.ms_ssim import ms_ssim
 from metrics.precision_recall import precision_recall
+from metrics.records import table
 from metrics.run_evaluation import RunEvaluation
 from metrics.sliced_wasserstein import SlicedWasserstein
 from metrics.table import METRICS, Spec, label, parse_specs
 from networks.progan import Discriminator, Generator
 from networks.snapshot import save_snapshot
+from serving.generate import generate_images
 from training import loop
 
 
@@ -167,7 +170,7 @@ def test_devices_share_the_work_and_agree(graph_file, blobs, tmp_path):
         evaluation = RunEvaluation(str(tmp_path / str(len(devices))), parse_specs('swd,msssim,fid', 32), 16, blobs,
                                    inception=Inception(graph_file, devices), devices=devices, minibatch=6)
         os.makedirs(evaluation.folder)
-        found.append(evaluation.measure('network', 0, evaluation.images_by(networks(0)[2])))
+        found.append(evaluation.measure_network('network', 0, networks(0)[2]))
     assert_allclose(list(found[0].values()), list(found[1].values()), rtol=1e-4)
 
 
@@ -190,6 +193,49 @@ def test_more_descriptors_than_memory_are_refused_unless_they_go_to_disk(tmp_pat
 def test_metrics_without_what_they_need_are_refused(tmp_path):
     with pytest.raises(ValueError, match='swd-16k compares with real images; name them with --real'):
         RunEvaluation(str(tmp_path), parse_specs('msssim,swd'), 16)
+
+
+# A metric that sees the network
+
+class Brightness(Metric):
+    """Mean of the images of latents that the metric draws by itself."""
+
+    name, sees, columns = 'brightness', 'network', ('Brightness',)
+    default_count = 24
+
+    def measure_network(self, Gs, num_images, minibatch, seed, devices):
+        random = np.random.RandomState([seed, 9])
+        labels = np.eye(Gs.label_size)[random.randint(Gs.label_size, size=num_images)]
+        latents = random.randn(num_images, Gs.latent_size)
+        return [np.mean([*generate_images(Gs, latents, labels, minibatch=minibatch, devices=devices)])]
+
+
+@pytest.fixture
+def brightness(blobs, tmp_path, monkeypatch):
+    monkeypatch.setitem(METRICS, Brightness.name, Brightness)
+    return RunEvaluation(str(tmp_path), parse_specs('msssim-16,brightness'), 16, blobs, minibatch=8)
+
+
+def test_a_metric_of_the_network_is_measured_beside_those_of_images_and_once(brightness):
+    Gs = networks(0)[2]
+    found = brightness.measure_network('network', 1000, Gs)
+    assert found['Brightness'] == Brightness().measure_network(Gs, 24, 8, 0, None)[0] and 0 < found['MS-SSIM'] < 1
+    assert brightness.measure_network('network', 1000, Gs) == {}
+    header, reals, network = table(
+        brightness.records, [('Reals', None), ('network', 1000)], brightness.specs).splitlines()
+    assert header.split() == ['Snapshot', 'Time_eval', 'MS-SSIM', 'Brightness']
+    assert reals.split()[-1] == '-' and network.split()[-1] == f'{found["Brightness"]:.4f}'
+
+
+def test_a_metric_of_the_network_alone_looks_at_no_set_of_images(brightness, monkeypatch):
+    monkeypatch.setattr(Dataset, 'read', None)
+    brightness.specs = brightness.specs[1:]
+    assert list(brightness.measure_network('network', 1000, networks(0)[2])) == ['Brightness']
+
+
+def test_a_set_of_pictures_is_refused_by_a_metric_of_the_network(brightness):
+    with pytest.raises(ValueError, match=r"brightness-24 looks at a network, 'set' is a set of images; leave it out.*\.$"):
+        brightness.measure('set', None, lambda count: by_eights(random_images(0, count)))
 
 
 # Sets of images
