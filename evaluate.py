@@ -57,11 +57,12 @@ def with_inception(specs):
     if not needing:
         return specs, None
     from metrics import inception
+    from serving.generate import first_devices
     try:
         path = FLAGS.inception or inception.obtain(cache())
         if FLAGS.inception_sha256:
             inception.check(path, FLAGS.inception_sha256)
-        return specs, inception.Inception(path, devices())
+        return specs, inception.Inception(path, first_devices(FLAGS.devices))
     except OSError as error:
         if needing == specs or FLAGS.inception:
             raise
@@ -130,11 +131,12 @@ def make(folder, specs, resolution, reals, mirror, graph):
     """The RunEvaluation that the flags describe."""
     from metrics.frechet_inception_distance import load_statistics
     from metrics.run_evaluation import RunEvaluation
+    from serving.generate import first_devices
     os.makedirs(folder, exist_ok=True)
     return RunEvaluation(
         folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, graph,
-        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch, devices(),
-        FLAGS.minibatch)
+        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch,
+        first_devices(FLAGS.devices), FLAGS.minibatch)
 
 
 def report(evaluation, rows):
@@ -158,17 +160,6 @@ def cache():
     """The folder for what is worth keeping between evaluations."""
     from metrics.inception import default_cache
     return FLAGS.cache or default_cache()
-
-
-def devices():
-    """Names of the devices to use, or None for all GPUs."""
-    if not FLAGS.devices:
-        return None
-    import tensorflow as tf
-    found = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
-    if FLAGS.devices > len(found):
-        raise ValueError(f'--devices={FLAGS.devices}, but TensorFlow sees {len(found)} {found[0].device_type}.')
-    return [device.name for device in found[:FLAGS.devices]]
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Measures sets of images by several metrics in one pass over each set."""
+"""Measures networks and sets of images by several metrics, in one pass over each set."""
 import os
 
 import numpy as np
@@ -14,7 +14,8 @@ class Evaluator:
     """
 
     def __init__(self, specs, resolution, seed=0, inception=None, num_reals=None, real_statistics=None, scratch=None):
-        given = {'resolution': resolution, 'real_statistics': real_statistics, 'scratch': scratch, 'random': None}
+        given = {'resolution': resolution, 'real_statistics': real_statistics, 'scratch': scratch,
+                 'random': None}  # Until a set begins.
         self._metrics = {}
         for spec in specs:
             given['num_images'] = spec.num_images

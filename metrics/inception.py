@@ -10,6 +10,7 @@ from absl import logging
 from google.protobuf.message import DecodeError
 
 from files import sha256
+from serving.generate import first_devices
 
 # The bucket behind http://download.tensorflow.org, which offers no https of its own.
 URL = 'https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz'
@@ -117,7 +118,7 @@ class Inception:
     def __init__(self, path, devices=None):
         graph_def = modernize(read_graph(path))
         self.sha256 = sha256(path)
-        self._devices = devices or [d.name for d in tf.config.list_logical_devices('GPU')] or ['CPU:0']
+        self._devices = devices or first_devices()
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, None], tf.uint8)])
         def run(images):

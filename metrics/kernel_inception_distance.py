@@ -39,7 +39,7 @@ class KID(Collected):
     name, sees, columns = 'kid', 'features', ('KIDx1e3_mean', 'KIDx1e3_std')
     default_count = 10000
     needs_reals = True
-    no_repeats = True  # The distance of an image to its equal is 0: there is no bias to correct.
+    no_repeats = True  # The estimate supposes pairs of different images.
 
     def __init__(self, block=1000):
         self._block = block

@@ -1,4 +1,4 @@
-"""What every metric says of itself; metrics/table.py lists them."""
+"""What every metric says of itself; a new one is a file with its class and a line in metrics/table.py."""
 
 
 class Metric:
@@ -12,8 +12,8 @@ class Metric:
     sees: str             # 'images', uint8 [N, 3, R, R], their 'features' or 'logits' by Inception, or the 'network'.
     columns: tuple        # Names of its values.
     default_count: int    # Images of each set if no number is asked for: the paper's.
-    takes = ()            # Arguments it is made with, of: resolution, num_images, real_statistics, scratch and random, a
-                          # RandomState that `random` is replaced by before each set.
+    takes = ()            # Arguments to make it with: some of resolution, num_images, real_statistics, scratch, random; the
+                          # attribute `random` is a new RandomState for each set.
     needs_reals = False   # Whether it compares with reals.
-    no_repeats = False    # Whether a real may not be looked at twice, where more images are asked for than there are.
-    other_reals = False   # Whether as many further reals are measured as if they were fakes: the floor.
+    no_repeats = False    # Whether a real seen twice does harm; then it gets no more reals than there are.
+    other_reals = False   # Whether as many further reals, measured as if they were fakes, tell what can be reached.

@@ -1,5 +1,4 @@
 """Measures networks and other sets of images against one set of reals, and keeps what was found in a folder."""
-import hashlib
 import os
 import time
 
@@ -7,11 +6,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from files import sha256_of
 from metrics.evaluation import Evaluator
 from metrics.image_sets import fake_images, random_labels, real_images, real_labels
 from metrics.inception import Inception, default_cache, obtain
 from metrics.records import Records
 from metrics.table import parse_specs
+from serving.generate import default_minibatch
 
 REALS, OTHER_REALS = 'Reals', 'Other reals'
 
@@ -19,16 +20,18 @@ REALS, OTHER_REALS = 'Reals', 'Other reals'
 class RunEvaluation:
     """Measures each set at most once; records go to `folder`/metrics.jsonl, scalars to event files there.
 
-    The reals' own row is measured when the first set is. SWD gets a second row, for as many reals that follow in the
-    stream, measured as if they were fakes: the floor of what a network can reach. `reals` may be None where no metric
-    needs them; `cache` is a folder for their features. ValueError if a metric lacks what it needs.
+    The reals' own row is measured when the first set is. Metrics that ask for other reals (SWD) get a second row,
+    for as many reals that follow in the stream, measured as if they were fakes: the floor of what a network can reach.
+    `reals` may be None where no metric needs them; `cache` is a folder for their features. ValueError if a metric lacks
+    what it needs.
     """
 
     def __init__(self, folder, specs, resolution, reals=None, seed=0, mirror=False, inception=None, real_statistics=None,
                  cache=None, scratch=None, devices=None, minibatch=None):
         self.specs, self.resolution, self.minibatch = specs, resolution, minibatch or default_minibatch(resolution)
         self.folder, self._reals, self._seed, self._mirror = folder, reals, seed, mirror
-        self._inception, self._cache, self._devices = inception, cache, devices
+        self._inception_sha256 = inception and inception.sha256[:16]
+        self._cache, self._devices = cache, devices
         self._needs_reals = [spec for spec in specs if spec.metric.needs_reals
                              and not (real_statistics and 'real_statistics' in spec.metric.takes)]
         if self._needs_reals and reals is None:
@@ -53,7 +56,7 @@ class RunEvaluation:
         and there is none.
         """
         specs = self.specs if again else self.missing(row, nimg)
-        blind = [spec for spec in specs if spec.metric.sees == 'network' and not network]
+        blind = [spec for spec in specs if spec.metric.sees == 'network' and network is None]
         if blind:
             raise ValueError(f'{blind[0]} looks at a network, {row!r} is a set of images; leave it out of --metrics.')
         if not specs:
@@ -125,7 +128,7 @@ class RunEvaluation:
         """What a value of this spec depends on."""
         settings = dict(self._settings)
         if spec.needs_inception:
-            settings['inception_sha256'] = self._inception.sha256[:16]
+            settings['inception_sha256'] = self._inception_sha256
         if self._statistics and 'real_statistics' in spec.metric.takes:
             settings['statistics_sha256'] = self._statistics
         return settings
@@ -143,7 +146,7 @@ class RunEvaluation:
         count = max([spec.num_images for spec in specs if spec.needs_inception], default=0)
         if not self._cache or not count:
             return None
-        name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._inception.sha256[:16]}-{count}'
+        name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._inception_sha256}-{count}'
                 f'-seed{self._seed}{"-mirror" * self._mirror}.npy')
         return os.path.join(self._cache, 'features', name)
 
@@ -156,10 +159,7 @@ def fingerprint(images):
 
 def fingerprint_of_arrays(arrays):
     """A short checksum of the contents of arrays."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()[:16]
+    return sha256_of(array.tobytes() for array in arrays)[:16]
 
 
 def during_training(run_dir, dataset, mirror, names, inception_file=None):
@@ -169,8 +169,3 @@ def during_training(run_dir, dataset, mirror, names, inception_file=None):
         graph = Inception(inception_file or obtain(default_cache()))
     return RunEvaluation(run_dir, specs, dataset.resolution, dataset, mirror=mirror, inception=graph,
                          cache=default_cache())
-
-
-def default_minibatch(resolution):
-    """As many images as 12 MB hold, 4 to 64: 4 at 1024x1024, 64 up to 256x256."""
-    return min(max(2 ** 22 // resolution ** 2, 4), 64)
