@@ -39,30 +39,30 @@ def main(argv):
     if argv[1:]:
         raise ValueError(f'{argv[1]!r} is not a flag; did you mean --network={argv[1]}?')
     if sum(value is not None for value in (FLAGS.run, FLAGS.network, FLAGS.fake)) > 1:
-        raise ValueError('--run, --network and --fake each name what to score; give one of them')
-    from metrics.evaluation import parse_specs  # Late: --help needs no TensorFlow.
+        raise ValueError('--run, --network and --fake each name what to score; give one of them.')
+    from metrics.table import parse_specs  # Late: --help needs no TensorFlow.
     specs = parse_specs(FLAGS.metrics, FLAGS.num_images)
     if not specs:
-        raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim')
+        raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim.')
     specs, graph = with_inception(specs)
-    if FLAGS.save_statistics and 'fid' not in [spec.metric for spec in specs]:
-        raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph')
+    if FLAGS.save_statistics and not any('real_statistics' in spec.metric.takes for spec in specs):
+        raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph.')
     evaluation, rows = (score_images if FLAGS.fake else score_networks)(specs, graph)
     report(evaluation, rows)
 
 
 def with_inception(specs):
     """Opens the Inception graph if a metric needs it. -> the specs that can be measured, the graph or None."""
-    from metrics.evaluation import OF_FEATURES
-    needing = [spec for spec in specs if spec.metric in OF_FEATURES]
+    needing = [spec for spec in specs if spec.needs_inception]
     if not needing:
         return specs, None
     from metrics import inception
+    from serving.generate import first_devices
     try:
         path = FLAGS.inception or inception.obtain(cache())
         if FLAGS.inception_sha256:
             inception.check(path, FLAGS.inception_sha256)
-        return specs, inception.Inception(path, devices())
+        return specs, inception.Inception(path, first_devices(FLAGS.devices))
     except OSError as error:
         if needing == specs or FLAGS.inception:
             raise
@@ -94,8 +94,7 @@ def score_networks(specs, graph):
     for path in paths:
         row = os.path.basename(path), load_network(path, names=[]).nimg
         if evaluation.missing(*row) or not in_run:  # Elsewhere another network may have had this name.
-            Gs = load_network(path, names=['Gs']).Gs
-            evaluation.measure(*row, evaluation.images_by(Gs), again=not in_run)
+            evaluation.measure_network(*row, load_network(path, names=['Gs']).Gs, again=not in_run)
         rows.append(row)
         logging.info('%d of %d: %s', len(rows), len(paths), row[0])
     return evaluation, rows
@@ -116,12 +115,13 @@ def score_images(specs, graph):
     reals = open_images(FLAGS.real) if FLAGS.real else None
     most = min(images.num_images for images in (fakes, reals) if images)  # None counts twice.
     if any(FLAGS.num_images and spec.num_images > fakes.num_images for spec in specs):
-        raise ValueError(f"'{FLAGS.fake}' holds {fakes.num_images} images; lower --num_images")
+        raise ValueError(f"'{FLAGS.fake}' holds {fakes.num_images} images; lower --num_images.")
     if not FLAGS.num_images:
         specs = [spec._replace(num_images=min(spec.num_images, most)) for spec in specs]
-    if reals and reals.resolution != fakes.resolution and 'swd' in [spec.metric for spec in specs]:
-        raise ValueError(f"SWD compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
-                         f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}")
+    one_size = [spec for spec in specs if 'resolution' in spec.metric.takes]
+    if reals and reals.resolution != fakes.resolution and one_size:
+        raise ValueError(f"{one_size[0]} compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
+                         f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}.")
     evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, graph)
     evaluation.measure(fakes.name, None, evaluation.images_of(fakes), again=True)  # The files may have changed.
     return evaluation, [(fakes.name, None)]
@@ -131,22 +131,22 @@ def make(folder, specs, resolution, reals, mirror, graph):
     """The RunEvaluation that the flags describe."""
     from metrics.frechet_inception_distance import load_statistics
     from metrics.run_evaluation import RunEvaluation
+    from serving.generate import first_devices
     os.makedirs(folder, exist_ok=True)
     return RunEvaluation(
         folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, graph,
-        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch, devices(),
-        FLAGS.minibatch)
+        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch,
+        first_devices(FLAGS.devices), FLAGS.minibatch)
 
 
 def report(evaluation, rows):
     """Prints the table and writes it, the plot, and the statistics that were asked for."""
     from metrics import records
-    from metrics.evaluation import label
     from metrics.frechet_inception_distance import save_statistics
     from metrics.run_evaluation import OTHER_REALS, REALS
+    from metrics.table import label
     if FLAGS.save_statistics:
-        evaluation.measure_reals([spec for spec in evaluation.specs if spec.metric == 'fid'])
-        save_statistics(FLAGS.save_statistics, *evaluation.evaluator.statistics())
+        save_statistics(FLAGS.save_statistics, *evaluation.statistics())
     known = [row for row in ((REALS, None), (OTHER_REALS, None)) if evaluation.missing(*row) != evaluation.specs]
     path = os.path.join(evaluation.folder, f'metric-{label(evaluation.specs)}')
     content = evaluation.records, known + rows, evaluation.specs
@@ -160,17 +160,6 @@ def cache():
     """The folder for what is worth keeping between evaluations."""
     from metrics.inception import default_cache
     return FLAGS.cache or default_cache()
-
-
-def devices():
-    """Names of the devices to use, or None for all GPUs."""
-    if not FLAGS.devices:
-        return None
-    import tensorflow as tf
-    found = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
-    if FLAGS.devices > len(found):
-        raise ValueError(f'--devices={FLAGS.devices}, but TensorFlow sees {len(found)} {found[0].device_type}')
-    return [device.name for device in found[:FLAGS.devices]]
 
 
 if __name__ == '__main__':

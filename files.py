@@ -26,3 +26,11 @@ def sha256(path):
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def sha256_of(blocks):
+    """The SHA-256 of blocks of bytes one after the other, in hexadecimal."""
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()

@@ -193,15 +193,10 @@ def select_labels(Gs, numbers):
 
 def generated(Gs, latents, labels, progress=True):
     """The shared iterator, with the flags applied and a progress bar. -> iterator of uint8 [n, H, W, C]"""
-    import tensorflow as tf
-
-    from serving.generate import generate_images
-    gpus = [device.name for device in tf.config.list_logical_devices('GPU')]
-    if FLAGS.devices is not None and not 1 <= FLAGS.devices <= max(len(gpus), 1):
-        raise ValueError(f'--devices={FLAGS.devices} was asked for; TensorFlow sees {len(gpus)} GPUs.')
-    minibatch = FLAGS.minibatch if FLAGS.minibatch is not None else min(max(2 ** 22 // Gs.resolution ** 2, 1), 64)
-    batches = generate_images(Gs, latents, labels, FLAGS.lod, minibatch, FLAGS.shrink, gpus[:FLAGS.devices],
-                              options())
+    from serving.generate import default_minibatch, first_devices, generate_images
+    minibatch = default_minibatch(Gs.resolution) if FLAGS.minibatch is None else FLAGS.minibatch
+    devices = first_devices(FLAGS.devices)
+    batches = generate_images(Gs, latents, labels, FLAGS.lod, minibatch, FLAGS.shrink, devices, options())
     with tqdm(total=len(latents), unit='img', disable=not progress) as bar:
         for batch in batches:
             bar.update(len(batch))

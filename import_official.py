@@ -1,12 +1,10 @@
 """Turns an official network pickle into a snapshot: `python import_official.py IN.pkl OUT.h5 --verify`."""
 import runtime  # isort: skip (it must come before TensorFlow)
 
-import hashlib
-
 import numpy as np
 from absl import flags
 
-from files import sha256
+from files import sha256, sha256_of
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool('verify', False, 'Print checksums and parameter counts, and write a sample grid OUT.png.')
@@ -56,10 +54,8 @@ def verify(source, target):
 
 def digest(variables):
     """The checksum of {name: variable}: of names, shapes and float32 values in the order of the names."""
-    checksum = hashlib.sha256()
-    for name, variable in sorted(variables.items()):
-        checksum.update(f'{name} {list(variable.shape)} '.encode() + variable.numpy().astype('<f4').tobytes())
-    return checksum.hexdigest()
+    return sha256_of(f'{name} {list(variable.shape)} '.encode() + variable.numpy().astype('<f4').tobytes()
+                     for name, variable in sorted(variables.items()))
 
 
 if __name__ == '__main__':

@@ -1,82 +1,30 @@
-"""Measures sets of images by several metrics in one pass over each set."""
+"""Measures networks and sets of images by several metrics, in one pass over each set."""
 import os
-import re
-from typing import NamedTuple
 
 import numpy as np
 
 from files import replacing
-from metrics.frechet_inception_distance import FID
-from metrics.inception_score import InceptionScore
-from metrics.kernel_inception_distance import KID
-from metrics.ms_ssim import MSSSIM
-from metrics.precision_recall import PrecisionRecall
-from metrics.sliced_wasserstein import SlicedWasserstein, memory_needed
-
-DEFAULT_COUNTS = {'swd': 16384, 'msssim': 20000, 'fid': 10000, 'is': 50000, 'kid': 10000, 'pr': 10000}
-OF_FEATURES = ('fid', 'is', 'kid', 'pr')       # Need the Inception graph.
-NEED_REALS = ('swd', 'fid', 'kid', 'pr')
-_COUNT = re.compile(r'(\d+)(k?)')
-
-
-class Spec(NamedTuple):
-    """A metric and how many images of each set it looks at."""
-    metric: str
-    num_images: int
-
-    def __str__(self):
-        n = self.num_images
-        count = '16k' if n == 16384 else f'{n // 1000}k' if n % 1000 == 0 else str(n)
-        return f'{self.metric}-{count}'
-
-
-def label(specs):
-    """A short name of specs for files: swd-16k-fid-50k, or swd-msssim-500 where all have one number of images."""
-    if len({spec.num_images for spec in specs}) > 1:
-        return '-'.join(map(str, specs))
-    return '-'.join([*(spec.metric for spec in specs[:-1]), str(specs[-1])])
-
-
-def parse_specs(names, num_images=None):
-    """'swd,fid-10k,is-500' -> Specs; a name without a count takes `num_images`, or else the paper's.
-
-    swd-16k means 16384 images. ValueError for unknown names.
-    """
-    specs = []
-    for name in filter(None, names.split(',')):
-        metric, dash, count = name.partition('-')
-        match = _COUNT.fullmatch(count)
-        if metric not in DEFAULT_COUNTS or (dash and not match) or (match and int(match[1]) == 0):
-            raise ValueError(f'unknown metric {name!r}; expected {", ".join(DEFAULT_COUNTS)}, or one with a number of '
-                             'images, such as swd-16k, fid-50k or is-500')
-        number = 16384 if count == '16k' else int(match[1]) * (1000 if match[2] else 1) if match else None
-        specs.append(Spec(metric, number or num_images or DEFAULT_COUNTS[metric]))
-    return list(dict.fromkeys(specs))
 
 
 class Evaluator:
     """Holds one metric per spec, fed together; Inception sees each image once, whatever needs its features.
 
-    `num_reals`: how many different reals there are; KID, precision and recall do not look at one twice.
-    `real_statistics` (mu, sigma) stand for the reals of FID. `scratch`: see SlicedWasserstein.
+    `num_reals`: how many different reals there are, for metrics that look at none twice. `real_statistics` and `scratch`
+    are for the metrics that take them.
     """
 
     def __init__(self, specs, resolution, seed=0, inception=None, num_reals=None, real_statistics=None, scratch=None):
+        given = {'resolution': resolution, 'real_statistics': real_statistics, 'scratch': scratch,
+                 'random': None}  # Until a set begins.
+        self._metrics = {}
         for spec in specs:
-            if spec.metric == 'swd' and not scratch:
-                _check_memory(memory_needed(spec.num_images, resolution))
-        make = {'swd': lambda: SlicedWasserstein(resolution, None, scratch), 'msssim': MSSSIM, 'is': InceptionScore,
-                'fid': lambda: FID(real_statistics), 'kid': KID, 'pr': PrecisionRecall}
-        self._metrics = {spec: make[spec.metric]() for spec in specs}
+            given['num_images'] = spec.num_images
+            self._metrics[spec] = spec.metric(**{name: given[name] for name in spec.metric.takes})
         self._inception, self._seed, self._num_reals = inception, seed, num_reals
 
-    def columns(self, spec):
-        """Names of the values of a spec."""
-        return self._metrics[spec].names
-
     def statistics(self):
-        """(mu, sigma) of the reals, once measured by FID."""
-        return next(m.real_statistics for spec, m in self._metrics.items() if spec.metric == 'fid')
+        """(mu, sigma) of the reals, once they were measured or given."""
+        return next(m.real_statistics for m in self._metrics.values() if 'real_statistics' in m.takes)
 
     def measure(self, kind, minibatches, specs=None, cache=None):
         """Measures one set: 'reals', which come first, or 'fakes'. -> {spec: {column: value}}.
@@ -88,11 +36,11 @@ class Evaluator:
         features = _Features(self._inception, cache)
         for spec in specs:
             self._metrics[spec].begin(kind)
-            if spec.metric == 'swd':  # From the seed for every set: values do not depend on what was measured before.
+            if 'random' in spec.metric.takes:  # From the seed alone, whatever was measured before.
                 self._metrics[spec].random = np.random.RandomState([self._seed, kind != 'reals'])
         most = {spec: self._count(kind, spec) for spec in specs}
-        with_features = max([n for spec, n in most.items() if spec.metric in OF_FEATURES], default=0)
-        if features.known >= with_features and all(spec.metric in OF_FEATURES for spec in specs):
+        with_features = max([n for spec, n in most.items() if spec.needs_inception], default=0)
+        if features.known >= with_features and all(spec.needs_inception for spec in specs):
             minibatches = [None]  # Nothing has to look at the images themselves.
 
         position = 0
@@ -103,26 +51,23 @@ class Evaluator:
                 part = slice(max(min(n, most[spec] - position), 0))
                 if part.stop == 0:
                     continue
-                if spec.metric == 'is':
-                    self._metrics[spec].feed(self._inception.logits(of_these[part]))
-                else:
-                    self._metrics[spec].feed((of_these if spec.metric in OF_FEATURES else images)[part])
+                seen = (of_these if spec.needs_inception else images)[part]
+                self._metrics[spec].feed(self._inception.logits(seen) if spec.metric.sees == 'logits' else seen)
             position += n
         features.save()
-        return {spec: dict(zip(self.columns(spec), self._metrics[spec].end(), strict=True)) for spec in specs}
+        return {spec: self._by_column(spec, self._metrics[spec].end()) for spec in specs}
+
+    def measure_network(self, Gs, specs, minibatch, devices):
+        """Lets the metrics that see a network look at it. -> {spec: {column: value}}."""
+        return {spec: self._by_column(spec, self._metrics[spec].measure_network(
+            Gs, spec.num_images, minibatch, self._seed, devices)) for spec in specs}
+
+    def _by_column(self, spec, values):
+        return dict(zip(self._metrics[spec].columns, values, strict=True))
 
     def _count(self, kind, spec):
-        # The distance of a point to its equal is 0: repeated reals would have no neighbourhood and no bias to correct.
-        repeats = kind == 'fakes' or spec.metric not in ('kid', 'pr') or self._num_reals is None
-        return spec.num_images if repeats else min(spec.num_images, self._num_reals)
-
-
-def _check_memory(need):
-    """Asking for too much ends in a killed process after hours instead of an error: refuse before."""
-    total = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    if need > total:
-        raise ValueError(f'SWD needs {need / 1e9:.0f} GB for the descriptors of two sets, this machine has '
-                         f'{total / 1e9:.0f} GB of memory; keep them on disk with --scratch=FOLDER, or lower --num_images')
+        limited = kind == 'reals' and spec.metric.no_repeats and self._num_reals is not None
+        return min(spec.num_images, self._num_reals) if limited else spec.num_images
 
 
 class _Features:
@@ -133,7 +78,7 @@ class _Features:
         try:
             self._stored = np.load(path, mmap_mode='r') if path and os.path.exists(path) else None
         except (ValueError, EOFError) as error:
-            raise ValueError(f'the cached features in {path} are damaged; remove that file') from error
+            raise ValueError(f'the cached features in {path} are damaged; remove that file.') from error
         self.known = 0 if self._stored is None else len(self._stored)
 
     def take(self, images, position, count):

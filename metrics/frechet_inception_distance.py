@@ -11,7 +11,7 @@ _ROWS = 4096  # Features made float64 at once.
 def statistics(features):
     """Fits a Gaussian: float32 [N, D], N >= 2 -> mean [D], covariance (over N - 1) [D, D], both float64."""
     if len(features) < 2:
-        raise ValueError(f'FID needs at least two images of a set, found {len(features)}; raise --num_images')
+        raise ValueError(f'FID needs at least two images of a set, found {len(features)}; raise --num_images.')
     mu = np.mean(features, axis=0, dtype=np.float64)
     sigma = np.zeros([len(mu), len(mu)])
     for i in range(0, len(features), _ROWS):
@@ -28,7 +28,7 @@ def frechet_distance(mu_a, sigma_a, mu_b, sigma_b):
     """
     if np.shape(mu_a) != np.shape(mu_b):
         raise ValueError(f'FID compares features of one length, found {len(mu_a)} and {len(mu_b)}; '
-                         'compute both statistics with the same Inception file')
+                         'compute both statistics with the same Inception file.')
     root = np.linalg.svd(_factor(sigma_a).T @ _factor(sigma_b), compute_uv=False).sum()
     distance = np.sum(np.square(mu_a - mu_b)) + np.trace(sigma_a) + np.trace(sigma_b) - 2 * root
     return float(max(distance, 0))  # Rounding may leave -1e-12 between equal sets.
@@ -54,23 +54,26 @@ def load_statistics(path):
         with np.load(path) as file:
             mu, sigma = file['mu'], file['sigma']
     except (KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
-        raise ValueError(f'{path} holds no FID statistics: expected an .npz with arrays mu, sigma') from error
+        raise ValueError(f'{path} holds no FID statistics: expected an .npz with arrays mu, sigma.') from error
     if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
         raise ValueError(f'{path}: expected mu [D] and sigma [D, D], '
-                         f'found {list(mu.shape)} and {list(sigma.shape)}')
+                         f'found {list(mu.shape)} and {list(sigma.shape)}.')
     return mu.astype(np.float64), sigma.astype(np.float64)
 
 
 class FID(Collected):
     """Distance of each set of pool_3 features to the reals, which come first or as statistics (mu, sigma)."""
 
-    names = ('FID',)
+    name, sees, columns = 'fid', 'features', ('FID',)
+    default_count = 10000
+    needs_reals = True
+    takes = ('real_statistics',)
 
     def __init__(self, real_statistics=None):
         self.real_statistics = real_statistics
 
     def measure(self, kind, features):
-        """-> one float per name."""
+        """-> one float per column."""
         found = statistics(features)
         if kind == 'reals' and self.real_statistics is None:
             self.real_statistics = found

@@ -10,6 +10,7 @@ from absl import logging
 from google.protobuf.message import DecodeError
 
 from files import sha256
+from serving.generate import first_devices
 
 # The bucket behind http://download.tensorflow.org, which offers no https of its own.
 URL = 'https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz'
@@ -46,7 +47,7 @@ def obtain(cache, url=URL):
             reason = getattr(error, 'reason', error)
             raise OSError(f'cannot download the Inception graph from {url} ({reason}); '
                           f'give a copy of {os.path.basename(url)} with --inception=FILE, '
-                          'or for training with --set=train.inception=FILE') from error
+                          'or for training with --set=train.inception=FILE.') from error
         finally:
             if os.path.exists(partial):
                 os.remove(partial)
@@ -61,7 +62,7 @@ def check(path, expected):
     found = sha256(path)
     if found != expected.lower():
         raise ValueError(f'{path} has SHA-256 {found}, expected {expected}; '
-                         'replace it, or remove it to download it again')
+                         'replace it, or remove it to download it again.')
 
 
 def read_graph(path):
@@ -71,19 +72,19 @@ def read_graph(path):
             with tarfile.open(path) as archive:
                 names = [name for name in archive.getnames() if os.path.basename(name) == MEMBER]
                 if not names:
-                    raise ValueError(f'{path} holds no {MEMBER}; expected inception-2015-12-05.tgz')
+                    raise ValueError(f'{path} holds no {MEMBER}; expected inception-2015-12-05.tgz.')
                 content = archive.extractfile(names[0]).read()
         else:
             with open(path, 'rb') as file:
                 content = file.read()
         graph_def = tf.compat.v1.GraphDef.FromString(content)
     except (DecodeError, tarfile.TarError, EOFError) as error:
-        raise ValueError(f'{path} is damaged, or neither a graph nor inception-2015-12-05.tgz') from error
+        raise ValueError(f'{path} is damaged, or neither a graph nor inception-2015-12-05.tgz.') from error
     found = {node.name for node in graph_def.node}
     for name in (INPUT, FEATURES, LOGITS):
         if name.split(':')[0] not in found:
             raise ValueError(f'{path} has no node {name.split(":")[0]!r}; '
-                             'expected the graph of inception-2015-12-05.tgz')
+                             'expected the graph of inception-2015-12-05.tgz.')
     return graph_def
 
 
@@ -117,7 +118,7 @@ class Inception:
     def __init__(self, path, devices=None):
         graph_def = modernize(read_graph(path))
         self.sha256 = sha256(path)
-        self._devices = devices or [d.name for d in tf.config.list_logical_devices('GPU')] or ['CPU:0']
+        self._devices = devices or first_devices()
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, None], tf.uint8)])
         def run(images):

@@ -9,7 +9,7 @@ def inception_score(logits, splits=10):
     """exp(mean KL(p(y|x) || p(y))) of `splits` consecutive parts. [N, classes] -> their mean and stddev."""
     if len(logits) < splits:
         raise ValueError(f'the Inception Score needs at least {splits} images, found {len(logits)}; '
-                         'raise --num_images')
+                         'raise --num_images.')
     scores = []
     for i in range(splits):
         part = logits[i * len(logits) // splits:(i + 1) * len(logits) // splits]
@@ -24,11 +24,12 @@ def inception_score(logits, splits=10):
 class InceptionScore(Collected):
     """Score of each set of logits (without bias) by itself."""
 
-    names = ('IS_mean', 'IS_std')
+    name, sees, columns = 'is', 'logits', ('IS_mean', 'IS_std')
+    default_count = 50000
 
     def __init__(self, splits=10):
         self._splits = splits
 
     def measure(self, kind, logits):
-        """-> one float per name."""
+        """-> one float per column."""
         return inception_score(logits, self._splits)

@@ -26,7 +26,7 @@ def kernel_inception_distance(reals, fakes, block=1000):
     """
     smaller = min(len(reals), len(fakes))
     if smaller < 2:
-        raise ValueError(f'KID needs at least two images of each set, found {smaller}; raise --num_images')
+        raise ValueError(f'KID needs at least two images of each set, found {smaller}; raise --num_images.')
     block = min(block, smaller)
     starts = range(0, smaller - block + 1, block)
     values = [squared_mmd(reals[i:i + block], fakes[i:i + block]) for i in starts]
@@ -36,13 +36,16 @@ def kernel_inception_distance(reals, fakes, block=1000):
 class KID(Collected):
     """Distance x 1000 of each set of pool_3 features to the reals, which come first."""
 
-    names = ('KIDx1e3_mean', 'KIDx1e3_std')
+    name, sees, columns = 'kid', 'features', ('KIDx1e3_mean', 'KIDx1e3_std')
+    default_count = 10000
+    needs_reals = True
+    no_repeats = True  # The estimate supposes pairs of different images.
 
     def __init__(self, block=1000):
         self._block = block
 
     def measure(self, kind, features):
-        """-> one float per name."""
+        """-> one float per column."""
         if kind == 'reals':
             self._reals = features
             return [0.0, 0.0]  # By definition; the estimate supposes independent sets.

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from metrics.metric import Metric
+
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Of the scales, finest first (Wang et al., 2003).
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
@@ -90,10 +92,11 @@ def ms_ssim(a, b):
     return np.prod([np.maximum(f, 0) ** w for f, w in zip(factors, WEIGHTS, strict=True)], axis=0)
 
 
-class MSSSIM:
+class MSSSIM(Metric):
     """Mean MS-SSIM of the pairs (0, 1), (2, 3), ... of the images fed. Memory: that of one minibatch."""
 
-    names = ('MS-SSIM',)
+    name, sees, columns = 'msssim', 'images', ('MS-SSIM',)
+    default_count = 20000
 
     def __init__(self, threads=None):
         self._threads = threads or os.cpu_count()
@@ -107,7 +110,7 @@ class MSSSIM:
         """Adds uint8 [N, C, R, R]; an odd one waits for the next call."""
         if min(images.shape[2:]) < 16:
             raise ValueError('MS-SSIM needs images of at least 16x16 pixels, '
-                             f'found {images.shape[2]}x{images.shape[3]}; leave it out of --metrics')
+                             f'found {images.shape[2]}x{images.shape[3]}; leave it out of --metrics.')
         if self._left is not None:
             images = np.concatenate([self._left, images])
         self._left = images[-1:] if len(images) % 2 else None
@@ -117,7 +120,7 @@ class MSSSIM:
             self._values += pool.map(lambda i: ms_ssim(a[i:i + step], b[i:i + step]), range(0, len(a), step))
 
     def end(self):
-        """-> one float per name. ValueError if fewer than two images came."""
+        """-> one float per column. ValueError if fewer than two images came."""
         if not self._values:
-            raise ValueError('MS-SSIM needs at least two images; raise --num_images')
+            raise ValueError('MS-SSIM needs at least two images; raise --num_images.')
         return [float(np.mean(np.concatenate(self._values)))]

@@ -1,6 +1,8 @@
 """Which training images are nearest to generated ones (paper, figure 10): does the network copy?"""
 import numpy as np
 
+from metrics.precision_recall import squared_distances
+
 
 def pixels(images):
     """Pixel values in 0..1 as rows. uint8 [N, C, r, r] -> float32 [N, C * r * r]"""
@@ -31,7 +33,7 @@ class Nearest:
 
     def feed(self, rows):
         """Adds the next rows of the stream."""
-        squares = (np.square(self.queries).sum(1)[:, None] + np.square(rows).sum(1) - 2 * self.queries @ rows.T)
+        squares = squared_distances(self.queries, rows)
         indices = np.broadcast_to(np.arange(self.count, self.count + len(rows)), squares.shape)
         squares = np.concatenate([self.squares, squares], axis=1)
         indices = np.concatenate([self.indices, indices], axis=1)

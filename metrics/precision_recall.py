@@ -17,7 +17,7 @@ def squared_radii(x, k=3):
     """Squared distance of each point to its k-th nearest other point. [N, D], N > k -> [N]."""
     if len(x) <= k:
         raise ValueError(f'precision and recall need more than {k} images of each set, found {len(x)}; '
-                         'raise --num_images')
+                         'raise --num_images.')
     radii = []
     for i in range(0, len(x), _ROWS):
         d = squared_distances(x[i:i + _ROWS], x)
@@ -46,13 +46,16 @@ def precision_recall(reals, fakes, k=3, real_radii=None):
 class PrecisionRecall(Collected):
     """Precision and recall of each set of pool_3 features against the reals, which come first."""
 
-    names = ('Precision', 'Recall')
+    name, sees, columns = 'pr', 'features', ('Precision', 'Recall')
+    default_count = 10000
+    needs_reals = True
+    no_repeats = True  # The distance of an image to its equal is 0: it would have no neighbourhood.
 
     def __init__(self, k=3):
         self._k = k
 
     def measure(self, kind, features):
-        """-> one float per name."""
+        """-> one float per column."""
         if kind == 'reals':
             self._reals = features
             self._radii = squared_radii(features - features.mean(axis=0), self._k)

@@ -1,5 +1,4 @@
 """Measures networks and other sets of images against one set of reals, and keeps what was found in a folder."""
-import hashlib
 import os
 import time
 
@@ -7,10 +6,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from metrics.evaluation import NEED_REALS, OF_FEATURES, Evaluator, parse_specs
+from files import sha256_of
+from metrics.evaluation import Evaluator
 from metrics.image_sets import fake_images, random_labels, real_images, real_labels
 from metrics.inception import Inception, default_cache, obtain
 from metrics.records import Records
+from metrics.table import parse_specs
+from serving.generate import default_minibatch
 
 REALS, OTHER_REALS = 'Reals', 'Other reals'
 
@@ -18,20 +20,22 @@ REALS, OTHER_REALS = 'Reals', 'Other reals'
 class RunEvaluation:
     """Measures each set at most once; records go to `folder`/metrics.jsonl, scalars to event files there.
 
-    The reals' own row is measured when the first set is. SWD gets a second row, for as many reals that follow in the
-    stream, measured as if they were fakes: the floor of what a network can reach. `reals` may be None where no metric
-    needs them; `cache` is a folder for their features. ValueError if a metric lacks what it needs.
+    The reals' own row is measured when the first set is. Metrics that ask for other reals (SWD) get a second row,
+    for as many reals that follow in the stream, measured as if they were fakes: the floor of what a network can reach.
+    `reals` may be None where no metric needs them; `cache` is a folder for their features. ValueError if a metric lacks
+    what it needs.
     """
 
     def __init__(self, folder, specs, resolution, reals=None, seed=0, mirror=False, inception=None, real_statistics=None,
                  cache=None, scratch=None, devices=None, minibatch=None):
         self.specs, self.resolution, self.minibatch = specs, resolution, minibatch or default_minibatch(resolution)
         self.folder, self._reals, self._seed, self._mirror = folder, reals, seed, mirror
-        self._inception, self._cache, self._devices = inception, cache, devices
-        self._needs_reals = [spec for spec in specs if spec.metric in NEED_REALS
-                             and not (spec.metric == 'fid' and real_statistics)]
+        self._inception_sha256 = inception and inception.sha256[:16]
+        self._cache, self._devices = cache, devices
+        self._needs_reals = [spec for spec in specs if spec.metric.needs_reals
+                             and not (real_statistics and 'real_statistics' in spec.metric.takes)]
         if self._needs_reals and reals is None:
-            raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real')
+            raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real.')
         self.evaluator = Evaluator(
             specs, resolution, seed, inception, reals and reals.num_images, real_statistics, scratch)
         self._settings = {'resolution': resolution, 'reals': None, 'seed': seed}
@@ -45,39 +49,26 @@ class RunEvaluation:
         """The specs of a row that are not on record."""
         return [spec for spec in self.specs if not self.records.find(row, nimg, spec)]
 
-    def measure(self, row, nimg, images, again=False):
+    def measure(self, row, nimg, images, again=False, network=None):
         """Measures what is not on record of a set, or all of it `again`. -> {column: value} of what was measured.
 
-        `images` makes the set: a function of a number of images -> minibatches.
+        `images` makes the set: a function of a number of images -> minibatches. ValueError if a metric sees the network
+        and there is none.
         """
         specs = self.specs if again else self.missing(row, nimg)
+        blind = [spec for spec in specs if spec.metric.sees == 'network' and network is None]
+        if blind:
+            raise ValueError(f'{blind[0]} looks at a network, {row!r} is a set of images; leave it out of --metrics.')
         if not specs:
             return {}
         self.measure_reals(specs)
-        return self._measure(row, nimg, 'fakes', images, specs, again=again)
+        return self._measure(row, nimg, 'fakes', images, specs, again=again, network=network)
 
-    def measure_reals(self, specs):
-        """Measures the reals, once, by those of `specs` that other sets are compared by or that are not on record."""
-        missing = self.missing(REALS, None)
-        specs = [s for s in specs if s not in self._reals_measured and (s in self._needs_reals or s in missing)]
-        if self._reals is None or not specs:
-            return
-        self._reals_measured.update(specs)
-        self._measure(REALS, None, 'reals', self.images_of(self._reals, self._mirror), specs, self._cache_path(specs))
-        others = [spec for spec in self.missing(OTHER_REALS, None) if spec.metric == 'swd' and spec in specs]
-        if others:
-            self._measure(OTHER_REALS, None, 'fakes', lambda count: real_images(
-                self._reals, count, self.minibatch, self._seed, self._mirror, start=count), others)
-
-    def images_of(self, dataset, mirror=False):
-        """The set of images of a Dataset or Pictures, for `measure`."""
-        return lambda count: real_images(dataset, count, self.minibatch, self._seed, mirror)
-
-    def images_by(self, Gs):
-        """The set of images that a network makes with the reals' labels, for `measure`."""
+    def measure_network(self, row, nimg, Gs, again=False):
+        """Measures a network, and its images with the reals' labels, as `measure` does."""
         if Gs.resolution != self.resolution:
             raise ValueError(f'the network makes images of {Gs.resolution}x{Gs.resolution}, the reals are '
-                             f'{self.resolution}x{self.resolution}; choose reals of its resolution')
+                             f'{self.resolution}x{self.resolution}; choose reals of its resolution.')
 
         def images(count):
             if self._reals and self._reals.label_size == Gs.label_size:
@@ -85,16 +76,37 @@ class RunEvaluation:
             else:
                 labels = random_labels(Gs.label_size, count, self._seed)
             return fake_images(Gs, labels, self.minibatch, self._seed, self._devices)
-        return images
+        return self.measure(row, nimg, images, again, Gs)
 
-    def _measure(self, row, nimg, kind, images, specs, cache=None, again=False):
-        start, count = time.perf_counter(), max(spec.num_images for spec in specs)
-        with tqdm(total=count, desc=row, unit='img', disable=None) as bar:
-            def watched():
-                for minibatch in images(count):
-                    yield minibatch
-                    bar.update(len(minibatch))
-            results = self.evaluator.measure(kind, watched(), specs, cache)
+    def measure_reals(self, specs):
+        """Measures the reals, once, by those of `specs` that other sets are compared by or that are not on record."""
+        missing = self.missing(REALS, None)
+        specs = [s for s in specs if s.metric.sees != 'network' and s not in self._reals_measured
+                 and (s in self._needs_reals or s in missing)]
+        if self._reals is None or not specs:
+            return
+        self._reals_measured.update(specs)
+        self._measure(REALS, None, 'reals', self.images_of(self._reals, self._mirror), specs, self._cache_path(specs))
+        others = [spec for spec in self.missing(OTHER_REALS, None) if spec.metric.other_reals and spec in specs]
+        if others:
+            self._measure(OTHER_REALS, None, 'fakes', lambda count: real_images(
+                self._reals, count, self.minibatch, self._seed, self._mirror, start=count), others)
+
+    def statistics(self):
+        """(mu, sigma) of the reals, which are measured if they have not been."""
+        self.measure_reals([spec for spec in self.specs if 'real_statistics' in spec.metric.takes])
+        return self.evaluator.statistics()
+
+    def images_of(self, dataset, mirror=False):
+        """The set of images of a Dataset or Pictures, for `measure`."""
+        return lambda count: real_images(dataset, count, self.minibatch, self._seed, mirror)
+
+    def _measure(self, row, nimg, kind, images, specs, cache=None, again=False, network=None):
+        start = time.perf_counter()
+        of_network = [spec for spec in specs if spec.metric.sees == 'network']
+        results = self.evaluator.measure_network(network, of_network, self.minibatch, self._devices)
+        if of_images := [spec for spec in specs if spec not in of_network]:
+            results |= self._measure_images(row, kind, images, of_images, cache)
         seconds = time.perf_counter() - start
         for spec, values in results.items():
             if again or not self.records.find(row, nimg, spec):  # The reals may be needed for more than their row.
@@ -103,12 +115,21 @@ class RunEvaluation:
             self._write_scalars(nimg, results)
         return {name: value for values in results.values() for name, value in values.items()}
 
+    def _measure_images(self, row, kind, images, specs, cache):
+        count = max(spec.num_images for spec in specs)
+        with tqdm(total=count, desc=row, unit='img', disable=None) as bar:
+            def watched():
+                for minibatch in images(count):
+                    yield minibatch
+                    bar.update(len(minibatch))
+            return self.evaluator.measure(kind, watched(), specs, cache)
+
     def _settings_of(self, spec):
         """What a value of this spec depends on."""
         settings = dict(self._settings)
-        if spec.metric in OF_FEATURES:
-            settings['inception_sha256'] = self._inception.sha256[:16]
-        if spec.metric == 'fid' and self._statistics:
+        if spec.needs_inception:
+            settings['inception_sha256'] = self._inception_sha256
+        if self._statistics and 'real_statistics' in spec.metric.takes:
             settings['statistics_sha256'] = self._statistics
         return settings
 
@@ -122,10 +143,10 @@ class RunEvaluation:
 
     def _cache_path(self, specs):
         """Where the reals' features are kept: the name says what they depend on."""
-        count = max([spec.num_images for spec in specs if spec.metric in OF_FEATURES], default=0)
+        count = max([spec.num_images for spec in specs if spec.needs_inception], default=0)
         if not self._cache or not count:
             return None
-        name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._inception.sha256[:16]}-{count}'
+        name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._inception_sha256}-{count}'
                 f'-seed{self._seed}{"-mirror" * self._mirror}.npy')
         return os.path.join(self._cache, 'features', name)
 
@@ -138,21 +159,13 @@ def fingerprint(images):
 
 def fingerprint_of_arrays(arrays):
     """A short checksum of the contents of arrays."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()[:16]
+    return sha256_of(array.tobytes() for array in arrays)[:16]
 
 
 def during_training(run_dir, dataset, mirror, names, inception_file=None):
     """The RunEvaluation of a run while it trains; evaluate.py finds its records and measures nothing again."""
     specs, graph = parse_specs(names), None
-    if any(spec.metric in OF_FEATURES for spec in specs):
+    if any(spec.needs_inception for spec in specs):
         graph = Inception(inception_file or obtain(default_cache()))
     return RunEvaluation(run_dir, specs, dataset.resolution, dataset, mirror=mirror, inception=graph,
                          cache=default_cache())
-
-
-def default_minibatch(resolution):
-    """As many images as 12 MB hold, 4 to 64: 4 at 1024x1024, 64 up to 256x256."""
-    return min(max(2 ** 22 // resolution ** 2, 4), 64)

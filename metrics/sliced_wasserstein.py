@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from metrics.metric import Metric
+
 PATCH = 7               # Side of a neighbourhood in pixels.
 PATCHES_PER_IMAGE = 128
 REPEATS = 4
@@ -21,13 +23,21 @@ def resolutions(resolution):
     """Lists the pyramid's resolutions, highest first: R, R/2, ..., 16."""
     if resolution < LOWEST_RESOLUTION or resolution & (resolution - 1):
         raise ValueError(f'SWD needs images of a power of two from {LOWEST_RESOLUTION}x{LOWEST_RESOLUTION} pixels on, '
-                         f'found {resolution}x{resolution}; leave it out of --metrics')
+                         f'found {resolution}x{resolution}; leave it out of --metrics.')
     return [resolution >> level for level in range((resolution // LOWEST_RESOLUTION).bit_length())]
 
 
 def memory_needed(num_images, resolution):
     """Bytes of the descriptors of two sets, the most part of what a comparison holds in memory."""
     return 2 * num_images * PATCHES_PER_IMAGE * 4 * 3 * PATCH ** 2 * len(resolutions(resolution))
+
+
+def _check_memory(need):
+    """Asking for too much ends in a killed process after hours instead of an error: refuse before."""
+    total = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    if need > total:
+        raise ValueError(f'SWD needs {need / 1e9:.0f} GB for the descriptors of two sets, this machine has '
+                         f'{total / 1e9:.0f} GB of memory; keep them on disk with --scratch=FOLDER, or lower --num_images.')
 
 
 def pyr_down(images):
@@ -200,7 +210,7 @@ def distance(a, b, random, threads=None):
     return float(np.mean(np.concatenate(means), dtype=np.float64))
 
 
-class SlicedWasserstein:
+class SlicedWasserstein(Metric):
     """SWD x 1000 per pyramid level, highest first, and their average: reals against fakes.
 
     Call begin, feed (as often as needed) and end for 'reals', then for each set of 'fakes'. `random` is a
@@ -209,12 +219,20 @@ class SlicedWasserstein:
 
     Descriptors of one set take 75 kB per image and level: 1.2 GB per level of 16384 images, 8.6 GB for those
     of 1024x1024, and a comparison needs two sets, plus 1 GB for projections. `scratch` names a folder for
-    temporary files that hold them instead, with the same values.
+    temporary files that hold them instead, with the same values; without it, sets of `num_images`, if told, that
+    would not fit are a ValueError.
     """
 
-    def __init__(self, resolution, random, scratch=None, threads=None):
+    name, sees = 'swd', 'images'
+    default_count = 16384
+    needs_reals = other_reals = True
+    takes = ('resolution', 'random', 'scratch', 'num_images')
+
+    def __init__(self, resolution, random, scratch=None, threads=None, num_images=0):
         self.resolutions = resolutions(resolution)
-        self.names = [f'SWDx1e3_{r}' for r in self.resolutions] + ['SWDx1e3_avg']
+        if not scratch:
+            _check_memory(memory_needed(num_images, resolution))
+        self.columns = [f'SWDx1e3_{r}' for r in self.resolutions] + ['SWDx1e3_avg']
         self.random = random
         self._scratch = scratch
         self._threads = threads or os.cpu_count()
@@ -245,17 +263,17 @@ class SlicedWasserstein:
             list(pool.map(Descriptors.append, self._sets[self._kind], patches))
 
     def end(self):
-        """Finishes the set. -> the distances to the reals: one float per name."""
+        """Finishes the set. -> the distances to the reals: one float per column."""
         reals, fakes = self._sets['reals'], self._sets[self._kind]
         if reals is fakes:
             # A set is at distance 0 from itself; the reference measures it, so draw its directions too.
             for _ in range(REPEATS * len(reals)):
                 draw_directions(self.random, 3 * PATCH ** 2)
-            return [0.0] * len(self.names)
+            return [0.0] * len(self.columns)
         counts = [descriptors[0].count // PATCHES_PER_IMAGE for descriptors in (reals, fakes)]
         if counts[0] != counts[1]:
             raise ValueError(f'SWD compares equally many images, found {counts[0]} reals and {counts[1]} '
-                             'fakes; choose --num_images accordingly')
+                             'fakes; choose --num_images accordingly.')
         levels = zip(reals, fakes, strict=True)
         values = [1e3 * distance(a, b, self.random, self._threads) for a, b in levels]
         del self._sets['fakes']

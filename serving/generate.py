@@ -17,6 +17,19 @@ def to_uint8(images):
     return tf.cast(tf.clip_by_value(tf.round(images * 127.5 + 127.5), 0.0, 255.0), tf.uint8)
 
 
+def first_devices(count=None):
+    """Names of the first `count` GPUs (default: all), or of the CPU where there are none; ValueError if there are fewer."""
+    found = [device.name for device in tf.config.list_logical_devices('GPU')] or ['CPU:0']
+    if count is not None and not 1 <= count <= len(found):
+        raise ValueError(f'--devices={count} was asked for; TensorFlow sees {len(found)}: {", ".join(found)}.')
+    return found[:count]
+
+
+def default_minibatch(resolution):
+    """As many images as 12 MB hold, 4 to 64: 4 at 1024x1024, 64 up to 256x256."""
+    return min(max(2 ** 22 // resolution ** 2, 4), 64)
+
+
 def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, devices=None, options=None):
     """Generates pictures minibatch by minibatch -> iterator of uint8 [n, R/shrink, R/shrink, C], in order.
 
@@ -32,7 +45,7 @@ def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, d
     options = check_options(Gs, options or {})
     if minibatch < 1:
         raise ValueError(f'The minibatch is {minibatch}; use 1 or more.')
-    devices = devices or [device.name for device in tf.config.list_logical_devices('GPU')] or ['CPU:0']
+    devices = devices or first_devices()
     on_cpu = 'CPU' in devices[0]
     calls = 2 if on_cpu and two_at_a_time(Gs.settings.fmap_max) else 1
     if on_cpu:

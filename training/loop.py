@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import runs
 from data.tfrecords import open_dataset
-from metrics.evaluation import parse_specs
+from metrics.table import parse_specs
 from official.locate import load_network
 from training.devices import POLICIES, sum_over_workers, worker
 from training.maintenance import Maintenance, NoMaintenance

@@ -50,7 +50,7 @@ class Maintenance:
         nimg = self._position.nimg
         path = runs.final_path(self._run_dir) if done else runs.snapshot_path(self._run_dir, nimg)
         save_snapshot(path, **self._state.networks, nimg=nimg)
-        found = self._evaluation.measure(os.path.basename(path), nimg, self._evaluation.images_by(self._state.Gs))
+        found = self._evaluation.measure_network(os.path.basename(path), nimg, self._state.Gs)
         if found:
             self.say('metrics  ' + '  '.join(f'{name} {value:.4f}' for name, value in found.items()))
 

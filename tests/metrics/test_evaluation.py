@@ -13,18 +13,22 @@ from small_inception import small_graph
 import config as configs
 from data.tfrecords import Dataset
 from metrics import image_sets
-from metrics.evaluation import Evaluator, Spec, label, parse_specs
+from metrics.evaluation import Evaluator
 from metrics.frechet_inception_distance import frechet_distance, load_statistics, statistics
 from metrics.image_sets import Pictures, fake_images, open_images, real_images, real_labels
 from metrics.inception import Inception
 from metrics.inception_score import inception_score
 from metrics.kernel_inception_distance import kernel_inception_distance
+from metrics.metric import Metric
 from metrics.ms_ssim import ms_ssim
 from metrics.precision_recall import precision_recall
+from metrics.records import table
 from metrics.run_evaluation import RunEvaluation
 from metrics.sliced_wasserstein import SlicedWasserstein
+from metrics.table import METRICS, Spec, label, parse_specs
 from networks.progan import Discriminator, Generator
 from networks.snapshot import save_snapshot
+from serving.generate import generate_images
 from training import loop
 
 
@@ -77,10 +81,12 @@ class CountingInception(Inception):
 # Specs
 
 def test_presets_of_the_reference_are_known_by_name():
-    assert parse_specs('swd-16k,fid-10k,fid-50k,is-50k,msssim-20k') == [
-        Spec('swd', 16384), Spec('fid', 10000), Spec('fid', 50000), Spec('is', 50000), Spec('msssim', 20000)]
-    assert parse_specs('swd,msssim,is,kid-300,swd', 500) == [
-        Spec('swd', 500), Spec('msssim', 500), Spec('is', 500), Spec('kid', 300)]
+    def specs(**counts):
+        return [Spec(METRICS[name], count) for name, count in counts.items()]
+
+    assert parse_specs('swd-16k,fid-50k,is-50k,msssim-20k') == specs(swd=16384, fid=50000, **{'is': 50000}, msssim=20000)
+    assert parse_specs('swd,msssim,kid-300,swd', 500) == specs(swd=500, msssim=500, kid=300)
+    assert parse_specs('fid-10k,fid-50k') == specs(fid=10000) + specs(fid=50000)
     assert parse_specs('swd,fid') == parse_specs('swd-16k,fid-10k')
     assert [str(spec) for spec in parse_specs('swd-16k,fid-50k,is-500')] == ['swd-16k', 'fid-50k', 'is-500']
     assert label(parse_specs('swd,msssim', 500)) == 'swd-msssim-500'
@@ -164,7 +170,7 @@ def test_devices_share_the_work_and_agree(graph_file, blobs, tmp_path):
         evaluation = RunEvaluation(str(tmp_path / str(len(devices))), parse_specs('swd,msssim,fid', 32), 16, blobs,
                                    inception=Inception(graph_file, devices), devices=devices, minibatch=6)
         os.makedirs(evaluation.folder)
-        found.append(evaluation.measure('network', 0, evaluation.images_by(networks(0)[2])))
+        found.append(evaluation.measure_network('network', 0, networks(0)[2]))
     assert_allclose(list(found[0].values()), list(found[1].values()), rtol=1e-4)
 
 
@@ -178,15 +184,58 @@ def test_given_statistics_stand_for_the_reals(graph_file, tmp_path):
 
 
 def test_more_descriptors_than_memory_are_refused_unless_they_go_to_disk(tmp_path):
-    specs = [Spec('swd', 10 ** 9)]
+    specs = [Spec(SlicedWasserstein, 10 ** 9)]
     with pytest.raises(ValueError, match='SWD needs 150528 GB .* --scratch=FOLDER'):
         Evaluator(specs, 16)
-    assert Evaluator(specs, 16, scratch=tmp_path).columns(specs[0]) == ['SWDx1e3_16', 'SWDx1e3_avg']
+    Evaluator(specs, 16, scratch=tmp_path)
 
 
 def test_metrics_without_what_they_need_are_refused(tmp_path):
     with pytest.raises(ValueError, match='swd-16k compares with real images; name them with --real'):
         RunEvaluation(str(tmp_path), parse_specs('msssim,swd'), 16)
+
+
+# A metric that sees the network
+
+class Brightness(Metric):
+    """Mean of the images of latents that the metric draws by itself."""
+
+    name, sees, columns = 'brightness', 'network', ('Brightness',)
+    default_count = 24
+
+    def measure_network(self, Gs, num_images, minibatch, seed, devices):
+        random = np.random.RandomState([seed, 9])
+        labels = np.eye(Gs.label_size)[random.randint(Gs.label_size, size=num_images)]
+        latents = random.randn(num_images, Gs.latent_size)
+        return [np.mean([*generate_images(Gs, latents, labels, minibatch=minibatch, devices=devices)])]
+
+
+@pytest.fixture
+def brightness(blobs, tmp_path, monkeypatch):
+    monkeypatch.setitem(METRICS, Brightness.name, Brightness)
+    return RunEvaluation(str(tmp_path), parse_specs('msssim-16,brightness'), 16, blobs, minibatch=8)
+
+
+def test_a_metric_of_the_network_is_measured_beside_those_of_images_and_once(brightness):
+    Gs = networks(0)[2]
+    found = brightness.measure_network('network', 1000, Gs)
+    assert found['Brightness'] == Brightness().measure_network(Gs, 24, 8, 0, None)[0] and 0 < found['MS-SSIM'] < 1
+    assert brightness.measure_network('network', 1000, Gs) == {}
+    header, reals, network = table(
+        brightness.records, [('Reals', None), ('network', 1000)], brightness.specs).splitlines()
+    assert header.split() == ['Snapshot', 'Time_eval', 'MS-SSIM', 'Brightness']
+    assert reals.split()[-1] == '-' and network.split()[-1] == f'{found["Brightness"]:.4f}'
+
+
+def test_a_metric_of_the_network_alone_looks_at_no_set_of_images(brightness, monkeypatch):
+    monkeypatch.setattr(Dataset, 'read', None)
+    brightness.specs = brightness.specs[1:]
+    assert list(brightness.measure_network('network', 1000, networks(0)[2])) == ['Brightness']
+
+
+def test_a_set_of_pictures_is_refused_by_a_metric_of_the_network(brightness):
+    with pytest.raises(ValueError, match=r"brightness-24 looks at a network, 'set' is a set of images; leave it out.*\.$"):
+        brightness.measure('set', None, lambda count: by_eights(random_images(0, count)))
 
 
 # Sets of images
@@ -324,7 +373,8 @@ def test_two_sets_of_pictures_are_compared_and_without_inception_the_other_metri
 def test_mistakes_end_in_one_sentence(run_command, arguments, sentence):
     result = run_command('evaluate.py', *arguments)
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith(f'evaluate.py: {sentence}')
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f'evaluate.py: {sentence}') and last.endswith('.')
     assert 'Traceback' not in result.stderr
 
 

@@ -235,7 +235,7 @@ def test_reals_are_measured_against_themselves_then_fakes_against_the_reals(metr
         'KIDx1e3_mean': [[0, 0], [1e3 * x for x in kernel_inception_distance(a, b)]],
         'Precision': [[1, 1], precision_recall(a, b)],
         'IS_mean': [inception_score(a), inception_score(b)],
-    }[metric.names[0]]
+    }[metric.columns[0]]
     for kind, x, values in zip(('reals', 'fakes'), (a, b), expected, strict=True):
         metric.begin(kind)
         metric.feed(x[:64])

@@ -46,7 +46,7 @@ def shapes(num_images, seed, resolution=32):
 def test_values_equal_the_reference_with_its_random_calls(golden):
     with open(os.path.join(METRICS, 'metrics.json')) as file:
         names = json.load(file)['swd_names']
-    assert swd.SlicedWasserstein(64, np.random.RandomState(0)).names == names
+    assert swd.SlicedWasserstein(64, np.random.RandomState(0)).columns == names
     reals, fakes = measure(golden['reals'], golden['fakes'])
     assert_allclose(reals, golden['swd_reals'], atol=0)
     assert_allclose(fakes, golden['swd_fakes'], rtol=1e-4)

@@ -3,7 +3,7 @@ import pytest
 
 from networks.progan import Generator
 from official.load import load_official
-from serving.generate import generate_images, memory_per_image
+from serving.generate import default_minibatch, first_devices, generate_images, memory_per_image
 
 
 @pytest.fixture(scope='module')
@@ -76,6 +76,16 @@ def test_a_minibatch_beyond_the_memory_is_refused_with_one_that_fits(Gs):
     labels = np.broadcast_to(np.float32(0), [n, 3])
     with pytest.raises(ValueError, match=r'need about \d+ GB .* use --minibatch=\d+'):
         generate_images(Gs, latents, labels, minibatch=n)
+
+
+def test_minibatches_by_default_are_4_images_of_1024x1024_and_at_most_64():
+    assert [default_minibatch(resolution) for resolution in (1024, 512, 256, 4)] == [4, 16, 64, 64]
+
+
+@pytest.mark.parametrize('count', [0, 2])
+def test_devices_that_are_not_there_are_refused(count):
+    with pytest.raises(ValueError, match=f'--devices={count} was asked for; TensorFlow sees 1: CPU:0'):
+        first_devices(count)
 
 
 def test_memory_estimate_covers_the_largest_activation():

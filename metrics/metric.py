@@ -1,0 +1,19 @@
+"""What every metric says of itself; a new one is a file with its class and a line in metrics/table.py."""
+
+
+class Metric:
+    """A metric: begin('reals' or 'fakes'), feed(minibatch) as often as needed, end() -> one float per column.
+
+    The reals come first. One that sees the network has in place of these measure_network(Gs, num_images, minibatch, seed,
+    devices) -> one float per column, called once per network; it chooses latents and labels by itself.
+    """
+
+    name: str             # In --metrics and in the records.
+    sees: str             # 'images', uint8 [N, 3, R, R], their 'features' or 'logits' by Inception, or the 'network'.
+    columns: tuple        # Names of its values.
+    default_count: int    # Images of each set if no number is asked for: the paper's.
+    takes = ()            # Arguments to make it with: some of resolution, num_images, real_statistics, scratch, random; the
+                          # attribute `random` is a new RandomState for each set.
+    needs_reals = False   # Whether it compares with reals.
+    no_repeats = False    # Whether a real seen twice does harm; then it gets no more reals than there are.
+    other_reals = False   # Whether as many further reals, measured as if they were fakes, tell what can be reached.
