@@ -74,7 +74,7 @@ def score_networks(specs, graph):
     """Measures the snapshots of a run, newest first, or one network. -> (RunEvaluation, rows)."""
     import runs
     from metrics.image_sets import open_images
-    from official.locate import find_network, load_network
+    from official.locate import find_network, load_network, suit_threads
 
     if FLAGS.network:
         paths = [find_network(FLAGS.network, FLAGS.results_dir)]
@@ -82,6 +82,7 @@ def score_networks(specs, graph):
     else:
         run_dir = runs.locate(FLAGS.results_dir, FLAGS.run or 'latest')
         paths = [path for _, path in reversed(runs.snapshots(run_dir))] or [find_network(run_dir)]
+    suit_threads(paths[0])
     resolution = load_network(paths[0], names=['Gs']).Gs.resolution
     in_run = os.path.exists(os.path.join(run_dir, 'config.json'))
     if FLAGS.real:

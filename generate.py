@@ -143,8 +143,9 @@ def snapshots_by_nimg(run_dir):
 
 def load_Gs(name):
     """The smoothed generator of what the user names."""
-    from official.locate import load_network
+    from official.locate import load_network, suit_threads
     from serving.generate import check_options
+    suit_threads(name, FLAGS.results_dir)
     Gs = load_network(name, FLAGS.results_dir, names=('Gs',)).Gs
     check_options(Gs, options())
     return Gs

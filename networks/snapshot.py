@@ -3,8 +3,9 @@
 Layout: groups `G`, `D`, `Gs`, each with the build arguments as JSON in its attribute `arguments` and one dataset per
 variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO); the file's attributes hold `format`, `version`, `kind`
 (see architectures.py) and `nimg`, the number of real images shown so far. The `lod` of each network is among its variables.
-Version 1, from before there was a choice, holds no `kind`: its networks are ProGAN's.
+Version 1, from before there was a choice, holds no `kind`: its networks are of the first.
 """
+import contextlib
 import json
 import os
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import h5py
 
 from files import replacing
-from networks.architectures import network_class
+from networks.architectures import FIRST, network_class
 from networks.network import DiscriminatorNetwork, GeneratorNetwork
 
 _FORMAT, _VERSION = 'progan snapshot', 2
@@ -53,11 +54,17 @@ def load_snapshot(path, names=NAMES, dtype=None):
             if not 1 <= file.attrs['version'] <= _VERSION:
                 raise ValueError(f'{path} is a snapshot of version {file.attrs["version"]}, this program reads '
                                  f'versions 1 to {_VERSION}; use the release that wrote it.')
-            kind = file.attrs['kind'] if file.attrs['version'] > 1 else 'progan'
+            kind = file.attrs['kind'] if file.attrs['version'] > 1 else FIRST
             networks = {name: _read_network(path, file, kind, name, dtype) for name in names}
             return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=int(file.attrs['nimg']))
     except (OSError, KeyError, RuntimeError, TypeError) as error:
         raise ValueError(f'{path} is truncated, damaged or not an HDF5 snapshot ({error}); use another one.') from error
+
+
+def feature_maps(path):
+    """The most feature maps of a snapshot's networks, without building them; None where the file does not tell."""
+    with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError), h5py.File(path, 'r') as file:
+        return json.loads(file['Gs'].attrs['arguments'])['fmap_max']
 
 
 def _read_network(path, file, kind, name, dtype):

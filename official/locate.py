@@ -2,7 +2,8 @@
 import os
 
 import runs
-from networks.snapshot import load_snapshot
+import runtime
+from networks.snapshot import feature_maps, load_snapshot
 from official.load import load_official
 
 
@@ -22,6 +23,13 @@ def find_network(name, results_dir='results'):
         raise FileNotFoundError(f'{run_dir} holds no network snapshot yet; the first one comes after '
                                 f'train.network_snapshot_ticks ticks.')
     return snapshots[-1][1]
+
+
+def suit_threads(name, results_dir='results'):
+    """Lets the process's threads suit the networks in what `find_network` finds; before TensorFlow runs anything."""
+    maps = feature_maps(find_network(name, results_dir))
+    if maps:
+        runtime.suit_threads_to(maps)
 
 
 def load_network(name, results_dir='results', names=('G', 'D', 'Gs'), dtype=None):
