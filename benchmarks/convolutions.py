@@ -4,11 +4,7 @@ Method: eight independent convolutions of one kind in a graph, two kernels at a 
 most 64 maps train; their rate relative to plain matrix products (2048^3, float32, on all cores) in the same process, the
 best of half a second. Kinds: forward, toward the images, toward the kernel; 3x3, and the 4x4 of stride 2 that scales.
 """
-import os
-import sys
-
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
 import time

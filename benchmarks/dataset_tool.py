@@ -8,10 +8,8 @@ with Pillow in as many processes and doing nothing else; reading the same bytes 
 (which other programs at work disturb less) and peak memory, then one line of JSON.
 """
 import os
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip - before TensorFlow.
 import dataclasses
 import json

@@ -7,11 +7,7 @@ take turns, in processes of their own, each against plain matrix products (2048^
 GFLOP by the count of train_step.py, the gradients that each device gives to the all-reduce, and what a ring sends and
 receives per device, 2 (n - 1) / n of them, with the minibatches of the presets.
 """
-import os
-import sys
-
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
 import dataclasses
 import json

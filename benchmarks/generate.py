@@ -8,10 +8,8 @@ the ratios more than the figures. `share` is the rate of G's convolutions and ma
 The last line is JSON.
 """
 import os
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
 import time

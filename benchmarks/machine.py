@@ -7,8 +7,7 @@ import os
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
 import statistics

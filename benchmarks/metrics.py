@@ -7,10 +7,8 @@ Prints both times, their ratio, the largest relative difference of the values, t
 its taps, and peak memory; then one line of JSON. SWD sorts for most of its time, which no product counts.
 """
 import os
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip - before NumPy, whose sort it sets.
 import json
 import time

@@ -5,11 +5,7 @@ compiled in the background, as training does, and once more without: the stall i
 second's. Iterations lost are what training did less in the meantime than it does alone. Times also against plain matrix
 products (2048^3) in the same process.
 """
-import os
-import sys
-
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
 import threading

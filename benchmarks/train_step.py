@@ -14,8 +14,7 @@ their time that lies outside convolutions and matrix products. `nodes` are those
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
 import collections
 import json
