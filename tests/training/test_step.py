@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from places import ROOT
 from ports import free_ports
+from toy_method import Hinge, Loss
 
 from config import resolve
 from data.pipeline import batches
@@ -196,6 +197,32 @@ def test_the_average_follows_the_formula_once_per_d_step_before_the_g_step(data_
         for _ in range(3):
             Gs = G + (Gs - G) * np.float32(0.9)
         assert_allclose(setup.weights()[f'Gs/{name}'], Gs, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize('devices', [1, 2])
+def test_slices_of_a_minibatch_train_as_the_whole(data_dir, devices):
+    whole, sliced = Setup(data_dir, cpus(2) if devices == 2 else None), Setup(data_dir, cpus(2) if devices == 2 else None)
+    told = whole.run(2), sliced.run(2, slices=2)
+    for name in told[0]:
+        assert_allclose(told[1][name], told[0][name], rtol=1e-4, atol=1e-5, err_msg=name)
+    for name, weight in whole.weights().items():
+        assert_allclose(sliced.weights()[name], weight, atol=1e-5, err_msg=name)
+
+
+def test_lazy_updates_are_due_by_nimg_in_graphs_of_their_own(data_dir):
+    """ProGAN's networks with another objective, whose penalty is due every third round."""
+    setup, resumed = (Setup(data_dir, rounds=4, objective=Hinge(Loss())) for _ in range(2))
+    assert setup.iteration.minibatches == 1 and [setup.iteration._due(number) for number in range(4)] == [
+        (0, 1, 2, 3), (0, 2, 3), (0, 2, 3), (0, 1, 2, 3)]
+    context = tf.distribute.InputContext()
+    batch = next(iter(batches(setup.dataset, 1, 8, 4, 0, 5, True, context)))
+    phase = Phase(1.0, 1, 8, 8, 0.001, 0.001, 1, Gs_decay=0.9)
+    counts = [dict(zip(setup.iteration.names, setup.iteration(batch, nimg, phase).counts, strict=True))
+              for nimg in (0, 32, 64)]
+    assert [count['penalty'] for count in counts] == [2, 1, 1] and all(count['G_loss'] == 4 for count in counts)
+    assert len(setup.iteration.graphs()) == 2
+    resumed.iteration.prepare(batches(setup.dataset, 1, 8, 4, 0, 5, True, context).element_spec, phase)
+    assert len(resumed.iteration.graphs()) == 2
 
 
 def test_blocks_above_the_level_stay_as_they_are(data_dir):
