@@ -5,6 +5,7 @@ import keras
 import tensorflow as tf
 
 from networks.growth import downscale, split_lod, upscale
+from presets.preset import NetworkSection
 
 
 class Network(keras.Model):
@@ -13,8 +14,8 @@ class Network(keras.Model):
     A subclass names its section of settings (`Settings`, see presets/) and its `role`, 'G' or 'D', and makes its layers
     with `_add` in `build_layers`. `settings` are the fields of the section that concern its role.
     """
-    Settings = None
-    role = None
+    Settings: type[NetworkSection]
+    role: str
 
     def __init__(self, resolution=1024, num_channels=3, label_size=0, seed=None, name=None, dtype=None, **settings):
         super().__init__(autocast=False, name=name, dtype=dtype)  # lod arithmetic stays float32, layers cast for themselves.
@@ -43,16 +44,16 @@ class Network(keras.Model):
         raise NotImplementedError
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """The architecture's name in networks/architectures.py."""
         return self.settings.kind
 
     @property
-    def max_level(self):
+    def max_level(self) -> int:
         """The level of 4x4."""
         return self.resolution_log2 - 2
 
-    def fmaps(self, stage):
+    def fmaps(self, stage: int) -> int:
         """nf(stage) = min(fmap_base / 2^(stage * fmap_decay), fmap_max)."""
         return min(int(self.settings.fmap_base / 2.0 ** (stage * self.settings.fmap_decay)), self.settings.fmap_max)
 
@@ -65,23 +66,23 @@ class Network(keras.Model):
         self._levels[name] = level
         return layer
 
-    def named_variables(self):
+    def named_variables(self) -> dict[str, keras.Variable]:
         """{reference name: keras.Variable}, 'lod' first, e.g. '8x8/Conv0_up/weight'."""
         return {'lod': self.lod} | {
             f'{name}/{variable.name}': variable for name, layer in self.named_layers.items() for variable in layer.variables}
 
-    def variables_at(self, level):
+    def variables_at(self, level: int) -> dict[str, keras.Variable]:
         """{reference name: keras.Variable} of the trainables that training has reached at `level`."""
         return {f'{name}/{variable.name}': variable for name, layer in self.named_layers.items()
                 if self._levels[name] >= level for variable in layer.trainable_variables}
 
-    def check_level(self, level):
+    def check_level(self, level: int) -> None:
         """ValueError if the network has no such level."""
         if not 0 <= level <= self.max_level:
             raise ValueError(f'Level {level} was asked for; this {self.resolution}x{self.resolution} network has '
                              f'levels 0 (full resolution) to {self.max_level} (4x4).')
 
-    def check_lod(self, lod):
+    def check_lod(self, lod: float) -> float:
         """The lod as a float; ValueError if the network has no such level."""
         if not 0 <= lod <= self.max_level:
             raise ValueError(f'lod {lod} was asked for; this network of resolution {self.resolution} has 0 (full '
@@ -89,11 +90,11 @@ class Network(keras.Model):
         return float(lod)
 
     @property
-    def stored_lod(self):
+    def stored_lod(self) -> float:
         """The lod that the network was saved at, as a float."""
         return float(self.lod.numpy())
 
-    def build_arguments(self):
+    def build_arguments(self) -> dict:
         """The arguments that build the same network again, without those that only matter to a run."""
         return {'resolution': self.resolution, 'num_channels': self.num_channels, 'label_size': self.label_size} | {
             name: getattr(self.settings, name) for name in self.settings.names_of(self.role)}

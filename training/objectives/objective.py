@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from presets.preset import LossSection
+
 
 class Element(NamedTuple):
     """What an update sees of one minibatch, in a replica."""
@@ -26,15 +28,15 @@ class Update(NamedTuple):
 class Objective:
     """Losses and the order of the steps. Made of a loss section, the number of label components and train.D_repeats."""
 
-    def __init__(self, settings, label_size=0, D_repeats=1):
+    def __init__(self, settings: LossSection, label_size: int = 0, D_repeats: int = 1):
         self.settings, self.label_size, self.D_repeats = settings, label_size, D_repeats
-        self.variables = {}  # {name: tf.Variable} kept beside the networks, in every checkpoint.
+        self.variables: dict[str, tf.Variable] = {}  # By name; kept beside the networks, in every checkpoint.
 
     @property
-    def statistics(self):
+    def statistics(self) -> list[str]:
         """Names of what the updates tell, their losses among them, in the order in which they are shown."""
         raise NotImplementedError
 
-    def round(self):
-        """-> [Update], in their order. A round shows D as many minibatches of reals as its updates see."""
+    def round(self) -> list[Update]:
+        """The updates in their order. A round shows D as many minibatches of reals as its updates see."""
         raise NotImplementedError
