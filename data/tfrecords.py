@@ -5,12 +5,16 @@ A data set is a folder `name/` of uncompressed files `name-r02.tfrecords` .. `na
 into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n. `name.manifest` holds digests.
 """
 import hashlib
+import json
 import os
 import re
 
 import numpy as np
 
+from data.fingerprints import file_facts, fingerprint
 from data.records import RecordFile, ShardedFile
+
+_CLASSES = 'classes  '  # How the line of the manifest begins that names them.
 
 
 def level_files(name, log2_resolution, shards=1):
@@ -48,11 +52,17 @@ def labels_line(path):
         return manifest_line(path, hashlib.file_digest(file, 'sha256'))
 
 
+def classes_line(names):
+    """The line of the names of classes."""
+    return f'{_CLASSES}{json.dumps(names)}\n'
+
+
 class Dataset:
     """The images and labels of the data set folder `path`, opened at its own or at a lower `resolution`.
 
-    Attributes: name, resolution, num_channels, num_images, label_size, labels (float32 [N, label_size]). `label_size`
-    is 'full' for the labels as they are, 1 for their first component only, 0 for none.
+    Attributes: name, resolution, num_channels, num_images, label_size, labels (float32 [N, label_size]), class_names (of
+    each component of the labels, or None). `label_size` is 'full' for the labels as they are, 1 for their first component
+    only, 0 for none.
     """
 
     def __init__(self, path, resolution=None, label_size='full'):
@@ -61,13 +71,13 @@ class Dataset:
         self.resolution = resolution or 2 ** max(found)
         top = self.resolution.bit_length() - 1
         if self.resolution != 2 ** top or top < 2:
-            raise ValueError(f'resolution {resolution} is not a power of two of at least 4')
+            raise ValueError(f'resolution {resolution} is not a power of two of at least 4.')
         missing = [level for level in range(2, top + 1) if level not in found]
         if missing:
             side, largest = 2 ** missing[-1], 2 ** max(found)
             raise FileNotFoundError(f"data set '{path}' has no {side}x{side} images: "
                                     f"'{level_files(self._prefix, missing[-1])[0]}' is missing, "
-                                    f'its largest are {largest}x{largest}')
+                                    f'its largest are {largest}x{largest}.')
         self._levels = [ShardedFile([RecordFile(file, 2 ** level) for file in found[level]])
                         for level in range(top, 1, -1)]
         first = self._levels[0]
@@ -76,12 +86,13 @@ class Dataset:
             if (file.num_images, file.shape[0]) != (self.num_images, self.num_channels):
                 raise ValueError(f"'{file.path}' holds {file.num_images} images of {file.shape[0]} channels, "
                                  f"'{first.path}' {self.num_images} of {self.num_channels}; "
-                                 'build the data set again')
+                                 'build the data set again.')
         if self.num_channels not in (1, 3):
             raise ValueError(f"'{first.path}' holds images of {self.num_channels} channels; "
-                             'expected 1 (gray) or 3 (RGB)')
+                             'expected 1 (gray) or 3 (RGB).')
         self.labels = _read_labels(os.path.join(path, labels_file(self._prefix)), self.num_images, label_size)
         self.label_size = self.labels.shape[1]
+        self.class_names = self._read_class_names() if label_size == 'full' else None
 
     def read(self, level, indices):
         """Images at `indices`: uint8 [n, C, r, r] with r = resolution >> level; level 0 is the full size."""
@@ -92,6 +103,33 @@ class Dataset:
         return [(level.shape[-1], len(level.files), sum(os.path.getsize(file.path) for file in level.files))
                 for level in self._levels]
 
+    def fingerprint(self):
+        """A checksum of the resolution and the manifest; where there is none, or a newer file, of sizes and times."""
+        facts = file_facts(self._path, sorted(name for name in os.listdir(self._path) if name.startswith(self._prefix)))
+        times = {name: time for name, _, time in facts}
+        if times.get(manifest_file(self._prefix)) == max(times.values()):
+            facts = self._manifest()
+        return fingerprint([self.resolution, facts])
+
+    def _manifest(self):
+        """Lines of the manifest; none if there is none."""
+        path = os.path.join(self._path, manifest_file(self._prefix))
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding='latin-1') as file:
+            return file.readlines()
+
+    def _read_class_names(self):
+        line = next((line for line in self._manifest() if line.startswith(_CLASSES)), None)
+        try:
+            names = json.loads(line.removeprefix(_CLASSES)) if line else None
+        except ValueError:
+            names = []
+        if names is not None and len(names) != self.label_size:
+            raise ValueError(f"'{manifest_file(self._prefix)}' in '{self._path}' names other classes than the "
+                             f'{self.label_size} of the labels; it is damaged, build the data set again.')
+        return names
+
     def verify(self):
         """Checks every record of every level, and all files against the manifest; tells whether there is one.
 
@@ -99,18 +137,17 @@ class Dataset:
         """
         lines = [manifest_line(file.path, file.verify()) for level in self._levels for file in level.files]
         labels, path = (os.path.join(self._path, name(self._prefix)) for name in (labels_file, manifest_file))
-        if not os.path.exists(path):
+        written = [line for line in self._manifest() if not line.startswith(_CLASSES)]
+        if not written:
             return False
         if os.path.exists(labels):
             lines.append(labels_line(labels))
-        with open(path, encoding='latin-1') as file:
-            written = file.readlines()
         for line in lines:
             if line not in written:
                 raise ValueError(f"'{line.split()[-1]}' is not as '{path}' notes it; one of them is damaged, "
-                                 'build the data set again')
+                                 'build the data set again.')
         if lines != written:
-            raise ValueError(f"'{path}' is damaged or names files that are missing; build the data set again")
+            raise ValueError(f"'{path}' is damaged or names files that are missing; build the data set again.")
         return True
 
 
@@ -120,7 +157,11 @@ class SyntheticDataset:
     def __init__(self, resolution=1024, num_channels=3):
         self.name = f'syn{resolution}{"rgb" if num_channels == 3 else ""}'
         self.resolution, self.num_channels, self.num_images = resolution, num_channels, 10000
-        self.label_size, self.labels = 0, np.zeros([self.num_images, 0], np.float32)
+        self.label_size, self.labels, self.class_names = 0, np.zeros([self.num_images, 0], np.float32), None
+
+    def fingerprint(self):
+        """What tells it from others."""
+        return self.name
 
     def read(self, level, indices):
         """Black images: uint8 [n, C, r, r] with r = resolution >> level."""
@@ -141,18 +182,18 @@ def _find_levels(path):
     if not os.path.isdir(path):
         if os.path.isdir(partial_folder(path)):
             raise FileNotFoundError(f"data set '{path}' is not complete; repeat the command that was "
-                                    'interrupted, with --resume')
+                                    'interrupted, with --resume.')
         raise FileNotFoundError(f"data set '{path}' does not exist; create it with: "
-                                f'python dataset_tool.py {_command(name)} {path}')
+                                f'python dataset_tool.py {_command(name)} {path}.')
     pattern = re.compile(r'(.+)-r(\d\d)(?:-(\d{5})-of-(\d{5}))?\.tfrecords')
     matches = [match for match in map(pattern.fullmatch, sorted(os.listdir(path))) if match]
     names = sorted({match[1] for match in matches})
     if not names:
         raise FileNotFoundError(f"'{path}' is not a data set: it holds no '{level_files(name, 2)[0]}', "
-                                f"'{level_files(name, 3)[0]}' and so on")
+                                f"'{level_files(name, 3)[0]}' and so on.")
     if len(names) > 1:
         raise ValueError(f"'{path}' holds the files of several data sets ({', '.join(names)}); "
-                         'give each a folder of its own')
+                         'give each a folder of its own.')
     found = {}
     for level in sorted({int(match[2]) for match in matches}):
         files = [match for match in matches if int(match[2]) == level]
@@ -160,7 +201,7 @@ def _find_levels(path):
         wrong = sorted({match[0] for match in files}.symmetric_difference(expected))
         if wrong:
             raise FileNotFoundError(f"'{path}' lacks the shard '{wrong[0]}', or it is one too many; "
-                                    'build the data set again')
+                                    'build the data set again.')
         found[level] = [os.path.join(path, file) for file in expected]
     return names[0], found
 
@@ -181,12 +222,16 @@ def _read_labels(path, num_images, label_size):
         try:
             labels = np.load(path, allow_pickle=False)
         except Exception as error:  # A damaged header can raise anything.
-            raise ValueError(f"'{path}' is not a NumPy file or is damaged: {error}") from error
+            raise ValueError(f"'{path}' is not a NumPy file or is damaged: {error}.") from error
         if labels.ndim != 2 or labels.dtype.kind not in 'fiu' or len(labels) != num_images:
             raise ValueError(f"'{path}' holds {labels.dtype} {list(labels.shape)}; expected a label for "
-                             f'each image, float32 [{num_images}, label size]')
+                             f'each image, float32 [{num_images}, label size].')
+        if not np.isfinite(labels).all():
+            row = np.flatnonzero(~np.isfinite(labels).all(axis=1))[0]
+            raise ValueError(f"'{path}' holds the label {labels[row].tolist()} of image {row}; expected finite numbers, "
+                             'build the data set again.')
     if label_size == 'full':
         return labels.astype(np.float32)
     if label_size > labels.shape[1]:
-        raise ValueError(f"label size {label_size} is more than the {labels.shape[1]} that '{path}' holds")
+        raise ValueError(f"label size {label_size} is more than the {labels.shape[1]} that '{path}' holds.")
     return labels[:, :label_size].astype(np.float32)

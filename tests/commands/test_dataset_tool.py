@@ -76,7 +76,7 @@ def test_a_bad_image_is_named_and_nothing_is_left(tool, tmp_path):
     Image.new('RGB', (16, 16)).save(tmp_path / 'pictures' / '0.png')
     (tmp_path / 'pictures' / '1.png').write_bytes(b'no image')
     sentence = tool('create_from_images', tmp_path / 'set', tmp_path / 'pictures', fails=True)
-    assert sentence == "'1.png' is not an image, or of a kind that Pillow does not know"
+    assert sentence == "'1.png' is not an image, or of a kind that Pillow does not know."
     assert os.listdir(tmp_path) == ['pictures']
 
 
@@ -93,7 +93,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tool, tmp_path):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # As the terminal does: the workers get it too.
     assert process.communicate(timeout=20)[1] == ('dataset_tool.py: interrupted; a create command goes on where it was '
-                                                  'with --resume\n')
+                                                  'with --resume.\n')
     assert sorted(os.listdir(tmp_path)) == ['.set.partial', 'pictures']
     assert re.search('200 images of 512x512, .* of them built now', tool(*arguments, '--resume'))
     assert sorted(os.listdir(tmp_path)) == ['pictures', 'set']

@@ -83,7 +83,7 @@ def test_damaged_mnist_is_named(mnist_dir, data):
     (sources.svhn, 'train_1.pkl, train_2.pkl, train_3.pkl'),
 ])
 def test_missing_files_are_all_named(tmp_path, function, names):
-    with pytest.raises(FileNotFoundError, match=f'lacks {names}$'):
+    with pytest.raises(FileNotFoundError, match=f'lacks {names}\\.$'):
         function(tmp_path)
 
 
