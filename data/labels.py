@@ -144,8 +144,8 @@ def _from_values(place, names, values):
         try:
             parsed.append(_parse(value))
         except ValueError as error:
-            raise ValueError(f"'{place}' gives '{name}' the label {json.dumps(value)}, {error}; give it one, or remove "
-                             'the image.') from None
+            raise ValueError(f"'{place}' gives '{name}' the label {json.dumps(value)}, {error}; correct it, or "
+                             'remove the image.') from None
     kinds = [(isinstance(value, str), isinstance(value, list) and f'of {len(value)}') for value in parsed]
     other = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), 0)
     if other:
@@ -187,7 +187,7 @@ def _classes(values):
     """One-hot labels of classes that are all numbers or all names; the names."""
     if not isinstance(values[0], str) and max(values) < _MOST_CLASSES:
         size, used = max(values) + 1, len(set(values))
-        logging.info('classes: 0 to %d%s', size - 1, f'; {size - used} of them have no image' if used < size else '')
+        logging.info('classes: 0 to %d%s', size - 1, f'; {size - used} without an image' if used < size else '')
         return one_hot(values, size), None
     numbers = {name: number for number, name in enumerate(sorted(set(values)))}
     logging.info('classes: %s', ', '.join(f'{number} = {name}' for name, number in numbers.items()))

@@ -108,14 +108,16 @@ class RecordFile:
             self.num_images = len(self._offsets)
         self._rows = None
         for self.shape in (1, resolution, resolution), (3, resolution, resolution):
-            self._before = np.frombuffer(record_frame(self.shape)[0], np.uint8)
-            if equal_lengths and np.array_equal(self._bytes[:len(self._before)], self._before):
+            before, after = record_frame(self.shape)
+            self._before, first = np.frombuffer(before, np.uint8), self._bytes[:length].tobytes()
+            if equal_lengths and first.startswith(before) and first[:-FOOTER.size].endswith(after):
                 self._rows = self._bytes.reshape(self.num_images, length)
                 return
         self.shape = None
         self.shape = self._parse(0).shape
         if len(self.shape) != 3 or self.shape[1:] != (resolution, resolution):
-            raise ValueError(f"'{path}' holds images of shape {list(self.shape)}; by its name it should be "
+            order = ', with the channels last as other programs write them' * (self.shape[:2] == (resolution, resolution))
+            raise ValueError(f"'{path}' holds images of shape {list(self.shape)}{order}; by its name it should be "
                              f'[channels, {resolution}, {resolution}].')
 
     def read(self, indices):

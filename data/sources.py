@@ -73,8 +73,15 @@ def _found(folder, *names):
     """Paths of files that must be in a folder."""
     missing = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
     if missing:
-        raise FileNotFoundError(f"'{folder}' lacks {', '.join(missing)}.")
+        raise FileNotFoundError(f"'{folder}' lacks {', '.join(missing)}{_packed(folder)}.")
     return [os.path.join(folder, name) for name in names]
+
+
+def _packed(place):
+    """The end of a sentence on what is missing in a folder: what to do about archives that may hold it."""
+    names = sorted(os.listdir(place)) if os.path.isdir(place) else [place]
+    archives = [name for name in names if name.endswith(('.zip', '.tar', '.tar.gz', '.tgz', '.7z'))]
+    return f'; unpack {", ".join(archives)} and name the folder that comes out' if archives else ''
 
 
 def digits():
@@ -174,7 +181,7 @@ def lsun(lmdb_dir, *, resolution=256, max_images=None):
         with contextlib.closing(_open_lmdb(lmdb_dir)) as environment, environment.begin() as transaction:
             keys = [bytes(key) for key in transaction.cursor().iternext(values=False)]
     except lmdb.Error as error:
-        raise ValueError(f"'{lmdb_dir}' is not an LMDB folder or is damaged ({error}).") from error
+        raise ValueError(f"'{lmdb_dir}' is not an LMDB folder or is damaged ({error}){_packed(lmdb_dir)}.") from error
     if not keys:
         raise ValueError(f"'{lmdb_dir}' holds no images.")
     load = functools.partial(_load_lsun, lmdb_dir, resolution)
@@ -206,7 +213,8 @@ def celeba(celeba_dir, *, cx=89, cy=121, expected_images=202599):
     paths = sorted(glob.glob(os.path.join(celeba_dir, 'img_align_celeba_png', '*.png')))
     if not paths or expected_images and len(paths) != expected_images:
         raise FileNotFoundError(f"'{celeba_dir}/img_align_celeba_png' holds {len(paths)} PNG files; "
-                                f'expected {expected_images or "some"} (--expected_images=0 takes any number).')
+                                f'expected {expected_images or "some"} (--expected_images=0 takes any number)'
+                                f'{_packed(celeba_dir)}.')
     return Source(128, 3, paths, functools.partial(_load_celeba, cx, cy), heavy=True).shuffled()
 
 

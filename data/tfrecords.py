@@ -183,6 +183,8 @@ def _find_levels(path):
         if os.path.isdir(partial_folder(path)):
             raise FileNotFoundError(f"data set '{path}' is not complete; repeat the command that was "
                                     'interrupted, with --resume.')
+        if os.path.isfile(path):
+            raise ValueError(f"'{path}' is a file, a data set is a folder; {_advice(path)}.")
         raise FileNotFoundError(f"data set '{path}' does not exist; create it with: "
                                 f'python dataset_tool.py {_command(name)} {path}.')
     pattern = re.compile(r'(.+)-r(\d\d)(?:-(\d{5})-of-(\d{5}))?\.tfrecords')
@@ -190,7 +192,7 @@ def _find_levels(path):
     names = sorted({match[1] for match in matches})
     if not names:
         raise FileNotFoundError(f"'{path}' is not a data set: it holds no '{level_files(name, 2)[0]}', "
-                                f"'{level_files(name, 3)[0]}' and so on.")
+                                f"'{level_files(name, 3)[0]}' and so on; {_advice(path)}.")
     if len(names) > 1:
         raise ValueError(f"'{path}' holds the files of several data sets ({', '.join(names)}); "
                          'give each a folder of its own.')
@@ -211,6 +213,12 @@ def _command(name):
     if name in ('digits', 'mnist', 'mnistrgb', 'cifar10', 'cifar100', 'svhn', 'celeba', 'celebahq'):
         return f'create_{name}'
     return 'create_lsun' if name.startswith('lsun') else 'create_from_images'
+
+
+def _advice(path):
+    """What to do about pictures that are taken for a data set."""
+    return ('if it holds pictures, build a data set of them, for example with: python dataset_tool.py create_from_images '
+            f'{os.path.splitext(os.path.normpath(path))[0]}-set {path}')
 
 
 def _read_labels(path, num_images, label_size):

@@ -220,6 +220,17 @@ def test_what_is_no_lmdb_is_named(tmp_path):
             sources.lsun(str(path))
 
 
+def test_archives_that_wait_to_be_unpacked_are_named(tmp_path):
+    for name in 'bedroom_train_lmdb.zip', 'cifar-10-python.tar.gz':
+        (tmp_path / name).write_bytes(b'x')
+    said = '; unpack bedroom_train_lmdb.zip, cifar-10-python.tar.gz and name the folder that comes out[.]$'
+    for function in sources.lsun, sources.cifar10, sources.celeba:
+        with pytest.raises((ValueError, FileNotFoundError), match=said):
+            function(str(tmp_path))
+    with pytest.raises(ValueError, match='; unpack .*/bedroom_train_lmdb.zip and name the folder'):
+        sources.lsun(str(tmp_path / 'bedroom_train_lmdb.zip'))
+
+
 @pytest.fixture
 def celeba_dir(tmp_path, random):
     (tmp_path / 'img_align_celeba_png').mkdir()
