@@ -21,22 +21,21 @@ def decode(file, max_pixels=None):
     except UnidentifiedImageError:
         raise ValueError('is not an image, or of a kind that Pillow does not know.') from None
     except Exception as error:  # Pillow raises many kinds for damaged files, SyntaxError too.
-        raise _unreadable(error) from error
+        raise ValueError(f'cannot be read as an image ({error}).') from error
     with image:
         pixels, limit = image.width * image.height, max_pixels or MAX_PIXELS
         if pixels > limit:
             raise ValueError(f'has {pixels} pixels, {limit} are allowed; if that is right, give --max_pixels={pixels}.')
+        if image.mode == 'F' or image.mode == 'I' and image.format != 'PPM':  # Which Pillow scales to 16 bits.
+            kind = 'floating-point numbers' if image.mode == 'F' else 'integers of 32 bits'
+            raise ValueError(f'has pixels that are {kind}, whose black and white are not known; save it with 8 or 16 bits.')
         try:
             key_scale = _KEY_SCALES.get(str(image.tile[0].args) if image.tile else None, 1)  # Known until it is loaded.
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
+            return _to_8_bits(image, key_scale)
         except Exception as error:
-            raise _unreadable(error) from error
-        return _to_8_bits(image, key_scale)
-
-
-def _unreadable(error):
-    return ValueError(f'cannot be read as an image ({error}).')
+            raise ValueError(f'cannot be read as an image ({error}).') from error
 
 
 def _to_8_bits(image, key_scale):
@@ -53,11 +52,8 @@ def _to_8_bits(image, key_scale):
         pixels = np.asarray(image.convert('L') if image.mode == '1' else image)
         seen = pixels != np.rint(np.multiply(image.info['transparency'], key_scale))
         alpha = Image.fromarray(np.uint8(255) * (seen.any(axis=-1) if seen.ndim == 3 else seen))
-    if image.mode.startswith('I;16') or image.mode == 'I' and image.format == 'PPM':  # Which Pillow scales to 16 bits.
+    if image.mode.startswith('I'):
         image = Image.fromarray(np.rint(np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
-    if image.mode in ('I', 'F'):
-        kind = 'floating-point numbers' if image.mode == 'F' else 'integers of 32 bits'
-        raise ValueError(f'has pixels that are {kind}, whose black and white are not known; save it with 8 or 16 bits.')
     if image.mode == '1':
         image = image.convert('L')
     if profile:

@@ -29,8 +29,12 @@ def read_labels(files, labels=None, level=None):
         return _classes(_folder_names(files.names, level))
     if labels == 'none' or labels is None and files.labels is None:
         return None, None
-    place = labels or f'{files.path}/{files.labels}'
-    pairs = _read_pairs(place, _read(labels) if labels else files.read(files.labels))
+    place = f'{files.path}/{files.labels}' if labels is None else labels
+    try:
+        data = files.read(files.labels) if labels is None else _read(labels)
+    except ValueError as error:
+        raise ValueError(f"'{place}' {error}") from error
+    pairs = _read_pairs(place, data)
     if labels is None:
         logging.info("'%s' %s; --labels=none leaves it.", place, 'gives the labels' if pairs else 'holds no labels')
         if pairs is None:
@@ -72,8 +76,8 @@ def _read(path):
         with open(path, 'rb') as file:
             return file.read()
     except OSError as error:
-        raise ValueError(f"'{path}' cannot be read ({error.strerror}); --labels takes 'folders', 'none', or a .json or "
-                         '.csv file.') from error
+        raise ValueError(f"cannot be read ({error.strerror}); --labels takes 'folders', 'none', or a .json or .csv file."
+                         ) from error
 
 
 class _Object(list):
@@ -130,7 +134,7 @@ def _values(place, pairs, names):
             return [given[added + name.removeprefix(removed)] for name in wanted]
     missing = [name for name, key in zip(names, wanted, strict=True) if key not in given]
     raise ValueError(f"'{place}' has no label for {len(missing)} of {len(names)} images, the first is '{missing[0]}'; "
-                     f"its own first name is '{pairs[0][0]}'.")
+                     f"a name in it is '{pairs[-1][0]}'.")
 
 
 def _plain(name):
@@ -191,4 +195,5 @@ def _classes(values):
         return one_hot(values, size), None
     numbers = {name: number for number, name in enumerate(sorted(set(values)))}
     logging.info('classes: %s', ', '.join(f'{number} = {name}' for name, number in numbers.items()))
-    return one_hot([numbers[value] for value in values], len(numbers)), [str(name) for name in numbers]
+    names = [str(name).encode(errors='backslashreplace').decode() for name in numbers]  # Folders may be named by any bytes.
+    return one_hot([numbers[value] for value in values], len(numbers)), names

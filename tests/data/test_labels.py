@@ -118,7 +118,7 @@ def test_label_files_are_read_as_they_are_meant(folder, tmp_path, name, text, ex
     ('trailing.json', '{"labels": [["00.png", 0], ["01.png", 1],]}', 'is not a JSON object .*line 1 column 4'),
     ('numbers.json', '[1, 2]', 'is not a JSON object or a CSV table .*it holds 1 where a pair'),
     ('number.json', '5', 'is not a JSON object or a CSV table'),
-    ('other.json', pairs(TWELVE, 'a{}'), "12 of 12 images, the first is '00.png'; its own first name is 'a00.png'"),
+    ('other.json', pairs(TWELVE, 'a{}'), "12 of 12 images, the first is '00.png'; a name in it is 'a11.png'"),
     ('one.json', '{"00.png": 1}', "no label for 11 of 12 images, the first is '01.png'"),
 ])
 def test_what_is_no_label_is_refused_with_the_file_and_the_image(folder, tmp_path, name, text, message):
