@@ -38,17 +38,15 @@ class ImageFiles:
         self.names = [name for name in found if _ending(name) in _endings()]
         others = [name for name in found if _ending(name) not in _endings()]
         top = os.path.commonprefix([name.split('/')[:1] for name in self.names])  # The one folder above all, if any.
-        self.labels = next((name for name in ('/'.join([*folder, _LABELS]) for folder in ([], top)) if name in others), None)
-        passed_over = collections.Counter(_ending(name) for name in others if name != self.labels)
-        counts = ', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(passed_over.items()))
-        packages = {_READERS[ending] for ending in passed_over if ending in _READERS}
-        counts += ''.join(f' (pip install {package} makes them readable)' for package in sorted(packages))
+        places = ['/'.join([*folder, _LABELS]) for folder in ([], top)]
+        self.labels = next((name for name in places if name in others), None)
+        others = [name for name in others if name != self.labels]
         if not self.names:
-            raise FileNotFoundError(f"'{path}' holds no image files"
-                                    + (f', but {counts}' if counts else '') + '; name a folder or a zip file of images.')
-        if counts:
+            raise FileNotFoundError(f"'{path}' holds no image files{', but ' * bool(others)}{_counted(others)}; name a "
+                                    'folder or a zip file of images.')
+        if others:
             logging.info("'%s': %d of %d files are pictures; passed over: %s", path, len(self.names),
-                         len(self.names) + sum(passed_over.values()), counts)
+                         len(self.names) + len(others), _counted(others))
 
     def decode(self, name):
         """The image `name` as decode gives it; a ValueError says what is wrong with it."""
@@ -77,6 +75,14 @@ class ImageFiles:
 
 def _ending(name):
     return os.path.splitext(name)[1].lower()
+
+
+def _counted(names):
+    """How many files there are of each ending, in words, and what would read them."""
+    counts = collections.Counter(map(_ending, names))
+    packages = sorted({_READERS[ending] for ending in counts if ending in _READERS})
+    return (', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(counts.items()))
+            + ''.join(f' (pip install {package} makes them readable)' for package in packages))
 
 
 @functools.cache

@@ -37,7 +37,7 @@ def read_labels(files, labels=None, level=None):
     pairs = _read_pairs(place, data)
     if labels is None:
         logging.info("'%s' %s; --labels=none leaves it.", place, 'gives the labels' if pairs else 'holds no labels')
-        if pairs is None:
+        if not pairs:
             return None, None
     if not pairs:
         raise ValueError(f"'{place}' holds no labels; expected a file name and a label for each image.")
