@@ -122,8 +122,8 @@ def main(argv):
     command, *values = argv[1:]
     if command not in SOURCES | TOOLS:
         close = difflib.get_close_matches(command, SOURCES | TOOLS, 1)
-        hint = f"did you mean '{close[0]}'?" if close else 'run without arguments to see the commands'
-        raise ValueError(f"unknown command '{command}'; {hint}.")
+        hint = f"did you mean '{close[0]}'?" if close else 'run without arguments to see the commands.'
+        raise ValueError(f"unknown command '{command}'; {hint}")
     arguments = parse(command, values)
     try:
         if command in TOOLS:

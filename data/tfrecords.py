@@ -2,7 +2,8 @@
 
 A data set is a folder `name/` of uncompressed files `name-r02.tfrecords` .. `name-rLL.tfrecords`, one per resolution 4,
 8, .., 2**LL, and optionally `name-rxx.labels`, a NumPy file of float32 [N, label_size]. Large ones may split each file
-into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n. `name.manifest` holds digests.
+into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n. `name.manifest` holds digests
+and the names of classes.
 """
 import hashlib
 import json
@@ -14,7 +15,7 @@ import numpy as np
 from data.fingerprints import file_facts, fingerprint
 from data.records import RecordFile, ShardedFile
 
-_CLASSES = 'classes  '  # How the line of the manifest begins that names them.
+_CLASSES = re.compile(r'[0-9a-f]{64}  classes (.*)\n')  # The line of the manifest that names them.
 
 
 def level_files(name, log2_resolution, shards=1):
@@ -53,8 +54,9 @@ def labels_line(path):
 
 
 def classes_line(names):
-    """The line of the names of classes."""
-    return f'{_CLASSES}{json.dumps(names)}\n'
+    """The line of the names of classes: the SHA-256 of the names as JSON, and they themselves."""
+    text = json.dumps(names)
+    return f'{hashlib.sha256(text.encode()).hexdigest()}  classes {text}\n'
 
 
 class Dataset:
@@ -93,6 +95,9 @@ class Dataset:
         self.labels = _read_labels(os.path.join(path, labels_file(self._prefix)), self.num_images, label_size)
         self.label_size = self.labels.shape[1]
         self.class_names = self._read_class_names() if label_size == 'full' else None
+        if self.class_names and len(self.class_names) != self.label_size:
+            raise ValueError(f"'{path}' names {len(self.class_names)} classes, its labels have {self.label_size} "
+                             'components; build the data set again.')
 
     def read(self, level, indices):
         """Images at `indices`: uint8 [n, C, r, r] with r = resolution >> level; level 0 is the full size."""
@@ -120,15 +125,13 @@ class Dataset:
             return file.readlines()
 
     def _read_class_names(self):
-        line = next((line for line in self._manifest() if line.startswith(_CLASSES)), None)
-        try:
-            names = json.loads(line.removeprefix(_CLASSES)) if line else None
-        except ValueError:
-            names = []
-        if names is not None and len(names) != self.label_size:
-            raise ValueError(f"'{manifest_file(self._prefix)}' in '{self._path}' names other classes than the "
-                             f'{self.label_size} of the labels; it is damaged, build the data set again.')
-        return names
+        for match in filter(None, map(_CLASSES.fullmatch, self._manifest())):
+            try:
+                return json.loads(match[1])
+            except ValueError as error:
+                raise ValueError(f"'{manifest_file(self._prefix)}' in '{self._path}' is damaged ({error}); "
+                                 'build the data set again.') from error
+        return None
 
     def verify(self):
         """Checks every record of every level, and all files against the manifest; tells whether there is one.
@@ -137,15 +140,17 @@ class Dataset:
         """
         lines = [manifest_line(file.path, file.verify()) for level in self._levels for file in level.files]
         labels, path = (os.path.join(self._path, name(self._prefix)) for name in (labels_file, manifest_file))
-        written = [line for line in self._manifest() if not line.startswith(_CLASSES)]
-        if not written:
+        if not os.path.exists(path):
             return False
         if os.path.exists(labels):
             lines.append(labels_line(labels))
+        if names := self._read_class_names():
+            lines.append(classes_line(names))
+        written = self._manifest()
         for line in lines:
             if line not in written:
-                raise ValueError(f"'{line.split()[-1]}' is not as '{path}' notes it; one of them is damaged, "
-                                 'build the data set again.')
+                what = line.split(maxsplit=1)[1].strip()
+                raise ValueError(f"'{what}' is not as '{path}' notes it; one of them is damaged, build the data set again.")
         if lines != written:
             raise ValueError(f"'{path}' is damaged or names files that are missing; build the data set again.")
         return True
