@@ -86,7 +86,7 @@ def test_a_zip_file_of_class_folders_becomes_a_data_set_that_knows_their_names(t
         for name in 'cat/0', 'cat/1', 'dog/0':
             Image.new('RGB', (16, 16)).save(tmp_path / 'picture.png')
             file.write(tmp_path / 'picture.png', f'pets/{name}.png')
-            file.writestr(f'__MACOSX/pets/._{name[-1]}.png', 'x')
+            file.writestr(f'__MACOSX/pets/{name[:3]}/._{name[-1]}.png', 'x')
     tool('create_from_images', tmp_path / 'pets', tmp_path / 'top.zip', '--labels=folders')
     assert '  2 classes: cat: 2, dog: 1\n' in tool('info', tmp_path / 'pets')
     assert tool('verify', tmp_path / 'pets') == 'intact: 3 images in all levels\n'
