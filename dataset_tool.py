@@ -43,7 +43,9 @@ flags.DEFINE_integer('shuffle', None, '1 (default): shuffles; 0: keeps the order
 flags.DEFINE_integer('resolution', None, 'Power of two that images are resized to.')
 flags.DEFINE_enum('fit', None, ['error', 'crop', 'pad', 'stretch'], 'How images become square.')
 flags.DEFINE_integer('channels', None, '1 makes all images gray, 3 makes all RGB.')
-flags.DEFINE_string('labels', None, "'folders', or a .json or .csv file with the label of each image.")
+flags.DEFINE_string('labels', None, "'folders', 'none', or a .json or .csv file with the label of each image.")
+flags.DEFINE_integer('label_level', None, 'Which folders are the classes of --labels=folders: 1 for the uppermost, and on.')
+flags.DEFINE_integer('max_pixels', None, 'Takes images of up to so many pixels (default: 178956970).')
 flags.DEFINE_integer('max_images', None, 'Stops after so many images.')
 flags.DEFINE_integer('num_images', None, 'How many images to make.')
 flags.DEFINE_integer('expected_images', None, 'Refuses another number of images than the published one; 0 takes any.')
@@ -97,10 +99,10 @@ def parse(command, values):
     given = {name: flags.FLAGS[name].value for name in known & set(flags.FLAGS) if flags.FLAGS[name].present}
     foreign = sorted(set(given) - set(switches) - set(positional))
     if foreign:
-        raise ValueError(f'{command} has no flag --{foreign[0]}; usage: {usage(command)}')
+        raise ValueError(f'{command} has no flag --{foreign[0]}; usage: {usage(command)}.')
     places = [name for name in positional if name not in given]
     if not sum(positional[name] for name in places) <= len(values) <= len(places):
-        raise ValueError(f'usage: python dataset_tool.py {usage(command)}')
+        raise ValueError(f'usage: python dataset_tool.py {usage(command)}.')
     return given | dict(zip(places, values, strict=False))
 
 
@@ -120,7 +122,7 @@ def main(argv):
     command, *values = argv[1:]
     if command not in SOURCES | TOOLS:
         close = difflib.get_close_matches(command, SOURCES | TOOLS, 1)
-        hint = f"did you mean '{close[0]}'?" if close else 'run without arguments to see the commands'
+        hint = f"did you mean '{close[0]}'?" if close else 'run without arguments to see the commands.'
         raise ValueError(f"unknown command '{command}'; {hint}")
     arguments = parse(command, values)
     try:
@@ -129,7 +131,7 @@ def main(argv):
         else:
             create(command, **arguments)
     except KeyboardInterrupt:
-        raise InterruptedError('interrupted; a create command goes on where it was with --resume') from None
+        raise InterruptedError('interrupted; a create command goes on where it was with --resume.') from None
 
 
 if __name__ == '__main__':

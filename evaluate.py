@@ -18,6 +18,7 @@ flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
 flags.DEFINE_string('network', None, 'Score one snapshot.')
 flags.DEFINE_string('real', None, 'Real images: a data set, a folder or a zip file. Default: what the run trained on.')
 flags.DEFINE_string('fake', None, 'Score these images instead of a network\'s: a data set, a folder or a zip file.')
+flags.DEFINE_integer('max_pixels', None, 'Takes pictures of up to so many pixels (default: 178956970).')
 flags.DEFINE_string('metrics', 'swd,msssim', 'Metrics, e.g. swd,msssim,fid,is,kid,pr or swd-16k,fid-10k,fid-50k.')
 flags.DEFINE_integer('num_images', None, 'Images of each set for metrics that name no number (default: the paper\'s).',
                      lower_bound=1)
@@ -86,7 +87,7 @@ def score_networks(specs, graph):
     resolution = load_network(paths[0], names=['Gs']).Gs.resolution
     in_run = os.path.exists(os.path.join(run_dir, 'config.json'))
     if FLAGS.real:
-        reals, mirror = open_images(FLAGS.real, resolution), False
+        reals, mirror = open_images(FLAGS.real, resolution, FLAGS.max_pixels), False
     else:
         reals, mirror = reals_of_run(run_dir) if in_run else (None, False)
     evaluation = make(FLAGS.output_dir or (run_dir if in_run else '.'), specs, resolution, reals, mirror, graph)
@@ -112,8 +113,8 @@ def reals_of_run(run_dir):
 def score_images(specs, graph):
     """Measures one set of images against another. -> (RunEvaluation, rows)."""
     from metrics.image_sets import open_images
-    fakes = open_images(FLAGS.fake)
-    reals = open_images(FLAGS.real) if FLAGS.real else None
+    fakes = open_images(FLAGS.fake, max_pixels=FLAGS.max_pixels)
+    reals = open_images(FLAGS.real, max_pixels=FLAGS.max_pixels) if FLAGS.real else None
     most = min(images.num_images for images in (fakes, reals) if images)  # None counts twice.
     if any(FLAGS.num_images and spec.num_images > fakes.num_images for spec in specs):
         raise ValueError(f"'{FLAGS.fake}' holds {fakes.num_images} images; lower --num_images.")

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 
 import numpy as np
+from absl import logging
 
 from data.parallel import ordered_map
 from data.writer import Writer
@@ -17,13 +18,17 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
     `recipe` tells what the data set is made from, for `resume`; `on_error`: 'stop' or 'skip', by default as the source
     wants it. The other arguments are those of ordered_map and Writer. Memory does not grow with the number of images.
     """
+    if source.labels is not None and not np.isfinite(source.labels).all():
+        row = np.flatnonzero(~np.isfinite(source.labels).all(axis=1))[0]
+        raise ValueError(f"'{source.items[row]}' has the label {source.labels[row].tolist()}; expected finite numbers.")
     some = max(BATCH_BYTES // (source.num_channels * source.resolution ** 2), 1)
     label_size = 0 if source.labels is None else source.labels.shape[1]
     wanted = min(len(source.items), source.max_images or len(source.items))
     remarks = collections.Counter()
     recipe = f'{recipe}, {len(source.items)} images'
-    with Writer(target, source.resolution, source.num_channels, label_size, shards, resume, recipe) as writer:
-        before = writer.num_images
+    with Writer(target, source.resolution, source.num_channels, label_size, shards, resume, recipe,
+                source.class_names) as writer:
+        before, brightest = writer.num_images, 0
         loaded = ordered_map(source.load, source.items, num_workers if source.heavy else 0, writer.position,
                              chunk=max(some // 4, 1), on_error=on_error or source.on_error, total=wanted)
         with contextlib.closing(loaded):
@@ -32,9 +37,14 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
                 if source.remarks:
                     images, words = zip(*images, strict=True)
                     remarks.update(words)
-                writer.add(np.stack(images), source.labels[indices] if label_size else None, indices)
+                images = np.stack(images)
+                brightest = max(brightest, images.max())
+                writer.add(images, source.labels[indices] if label_size else None, indices)
     left_out = writer.position - writer.num_images
     print(f"'{target}': {writer.num_images} images of {source.resolution}x{source.resolution}"
           + (f', {writer.num_images - before} of them built now' if before else '')
           + ''.join(f', {count} {word}' for word, count in sorted(remarks.items()))
           + (f'; {left_out} could not be read and were left out' if left_out else ''))
+    if writer.num_images > before and brightest < 32:
+        logging.warning("no pixel of '%s' is brighter than %d of 255; if the pictures hold 12 bits in 16, scale them first",
+                        target, brightest)

@@ -49,7 +49,7 @@ def decode(jpeg):
         image.load()
     except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         reason = 'it is no image' if isinstance(error, PIL.UnidentifiedImageError) else error
-        raise ValueError(f'cannot be decoded ({reason}); get this file again') from error
+        raise ValueError(f'cannot be decoded ({reason}); get this file again.') from error
     return image if image.mode == 'RGB' else image.convert('RGB')
 
 
@@ -57,17 +57,17 @@ def check_landmarks(landmarks, size):
     """ValueError unless the landmarks span a face that lies, at least in part, in an image (w, h)."""
     left_eye, right_eye, _, left_mouth, right_mouth = landmarks
     if not np.isfinite(landmarks).all():
-        raise ValueError('has landmarks that are not all finite numbers')
+        raise ValueError('has landmarks that are not all finite numbers.')
     if np.array_equal(left_eye, right_eye):
-        raise ValueError(f'has degenerate landmarks: both eyes are at {left_eye.tolist()}')
+        raise ValueError(f'has degenerate landmarks: both eyes are at {left_eye.tolist()}.')
     points = (left_eye, right_eye, (left_mouth + right_mouth) / 2)
     if not any(0 <= x <= size[0] and 0 <= y <= size[1] for x, y in points):
         raise ValueError(f'has landmarks that place the face outside its {size[0]}x{size[1]} pixels (the left eye '
-                         f'at {left_eye.tolist()}); use the landmarks of these very images')
+                         f'at {left_eye.tolist()}); use the landmarks of these very images.')
     with np.errstate(invalid='ignore'):
         _, zoom = face_quad(landmarks)
     if not zoom <= OUTPUT_SIZE / 2:  # Infinite or not a number where eyes and mouth cancel out.
-        raise ValueError('has degenerate landmarks: eyes and mouth span a square of less than 2 pixels')
+        raise ValueError('has degenerate landmarks: eyes and mouth span a square of less than 2 pixels.')
 
 
 def _length(vector):

@@ -41,40 +41,40 @@ def read_deltas(delta_dir, names, num_zips=None):
     """
     if not os.path.isdir(delta_dir):
         raise FileNotFoundError(f"delta folder '{delta_dir}' does not exist; it holds image_list.txt and "
-                                'deltas00000.zip, deltas01000.zip and so on')
+                                'deltas00000.zip, deltas01000.zip and so on.')
     members = _zip_members(delta_dir, num_zips)
     list_path = os.path.join(delta_dir, 'image_list.txt')
     deltas, seen = [], set()
     for where, row in _rows(list_path):
         idx, orig_idx, orig_file = row['idx'], row['orig_idx'], row['orig_file']
         if idx in seen:
-            raise ValueError(f'{where}: idx {idx} is listed twice')
+            raise ValueError(f'{where}: idx {idx} is listed twice.')
         seen.add(idx)
         if orig_idx >= len(names) or names[orig_idx] != orig_file:
             found = f"'{names[orig_idx]}'" if orig_idx < len(names) else f'only {len(names)} images'
             raise ValueError(f"{where}: image {orig_idx} should be '{orig_file}', but the landmark file has "
-                             f'{found}; use the landmarks and images that the deltas were made for')
+                             f'{found}; use the landmarks and images that the deltas were made for.')
         name = f'delta{idx:05d}.dat'
         if name not in members:
             raise FileNotFoundError(f"'{name}' of '{list_path}' is in none of the zips of '{delta_dir}'; get "
-                                    f"'deltas{idx // 1000 * 1000:05d}.zip', which should hold it")
+                                    f"'deltas{idx // 1000 * 1000:05d}.zip', which should hold it.")
         deltas.append(Delta(**row, zip_path=members[name][0], member=members[name][1]))
     if not deltas:
-        raise ValueError(f"'{list_path}' lists no images")
+        raise ValueError(f"'{list_path}' lists no images.")
     return deltas
 
 
 def _rows(path):
     """Lines of image_list.txt as (place for messages, dict)."""
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"'{path}' does not exist; it comes with the delta zips")
+        raise FileNotFoundError(f"'{path}' does not exist; it comes with the delta zips.")
     with open(path, encoding='ascii', errors='replace') as file:
         lines = file.read().splitlines()
     columns = lines[0].split() if lines else []
     missing = [column for column in _COLUMNS if column not in columns]
     if missing:
         raise ValueError(f"'{path}': its first line must name the columns {', '.join(_COLUMNS)}; it lacks "
-                         f"{', '.join(missing)}")
+                         f"{', '.join(missing)}.")
     for number, line in enumerate(lines[1:], 2):
         where = f"'{path}' line {number}"
         fields = line.split()
@@ -83,10 +83,10 @@ def _rows(path):
         row = dict(zip(columns, fields, strict=False))
         row = {column: row.get(column, '') for column in _COLUMNS}
         if len(fields) != len(columns) or not (row['idx'].isdigit() and row['orig_idx'].isdigit()):
-            raise ValueError(f"{where}: expected {' '.join(columns)}, found '{line}'")
+            raise ValueError(f"{where}: expected {' '.join(columns)}, found '{line}'.")
         for column in 'proc_md5', 'final_md5':
             if not re.fullmatch('[0-9a-f]{32}', row[column]):
-                raise ValueError(f"{where}: '{row[column]}' is no md5 of 32 hexadecimal digits")
+                raise ValueError(f"{where}: '{row[column]}' is no md5 of 32 hexadecimal digits.")
         yield where, row | {'idx': int(row['idx']), 'orig_idx': int(row['orig_idx'])}
 
 
@@ -95,14 +95,14 @@ def _zip_members(delta_dir, num_zips):
     paths = sorted(entry.path for entry in os.scandir(delta_dir) if entry.name.endswith('.zip'))
     if num_zips is not None and len(paths) != num_zips:
         raise ValueError(f"'{delta_dir}' holds {len(paths)} zips; expected {num_zips}, deltas00000.zip "
-                         f'to deltas{(num_zips - 1) * 1000:05d}.zip')
+                         f'to deltas{(num_zips - 1) * 1000:05d}.zip.')
     members = {}
     for path in paths:
         try:
             with zipfile.ZipFile(path) as archive:
                 members.update((os.path.basename(name), (path, name)) for name in archive.namelist())
         except (zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"'{path}' is truncated or no zip file ({error}); get it again") from error
+            raise ValueError(f"'{path}' is truncated or no zip file ({error}); get it again.") from error
     return members
 
 
@@ -113,7 +113,7 @@ def read_token(delta):
             return archive.read(delta.member)
     except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise ValueError(f"has a damaged delta, '{delta.member}' in '{delta.zip_path}' ({error}); get the zip "
-                         'again') from error
+                         'again.') from error
 
 
 def derive_key(jpeg, orig_file):
@@ -128,10 +128,10 @@ def decrypt(token, jpeg, orig_file):
         compressed = Fernet(derive_key(jpeg, orig_file)).decrypt(token)
     except InvalidToken as error:
         raise ValueError('does not open its delta: it is not, byte for byte, the file the delta was made from, or '
-                         'the delta is damaged or of another image; get both again') from error
+                         'the delta is damaged or of another image; get both again.') from error
     data = bz2.decompress(compressed)
     if len(data) != np.prod(SHAPE):
-        raise ValueError(f'has a delta of {len(data)} bytes; expected {np.prod(SHAPE)}')
+        raise ValueError(f'has a delta of {len(data)} bytes; expected {np.prod(SHAPE)}.')
     return np.frombuffer(data, np.uint8).reshape(SHAPE)
 
 
@@ -157,7 +157,7 @@ def apply_signed(aligned, delta):
     overshooting = below.mean() + above.mean()
     if overshooting > _MAX_OVERSHOOTING:
         raise ValueError(f'does not fit its delta, which takes {overshooting:.0%} of the bytes far out of range; '
-                         'check that image, landmarks and delta belong together')
+                         'check that image, landmarks and delta belong together.')
     total[below] += 256
     total[above] -= 256
     return np.uint8(np.clip(total, 0, 255))
@@ -171,5 +171,5 @@ def publish(aligned, jpeg, delta):
     published = apply_exact(aligned, difference)
     if md5(published) != delta.final_md5:
         raise ValueError(f'gives a final image of md5 {md5(published)}, but image_list.txt records '
-                         f'{delta.final_md5}; get the list and the delta again')
+                         f'{delta.final_md5}; get the list and the delta again.')
     return published, True

@@ -34,17 +34,17 @@ def open_faces(celeba_dir, expected_images=NUM_CELEBA):
     for path, found in (image_dir, os.path.isdir(image_dir)), (landmark_path, os.path.isfile(landmark_path)):
         if not found:
             raise FileNotFoundError(f"'{path}' does not exist; '{celeba_dir}' must hold {IMAGE_DIR}/*.jpg "
-                                    f'(the In-The-Wild Images of CelebA) and {LANDMARK_FILE}')
+                                    f'(the In-The-Wild Images of CelebA) and {LANDMARK_FILE}.')
     names, landmarks = read_landmarks(landmark_path)
     files = {name for name in os.listdir(image_dir) if name.lower().endswith(('.jpg', '.jpeg', '.png'))}
     if expected_images and len(files) != expected_images:
         raise ValueError(f"'{image_dir}' holds {len(files)} images; expected {expected_images} (for other "
-                         'photographs than CelebA give --expected_images=0)')
+                         'photographs than CelebA give --expected_images=0).')
     for missing, there, where in ((files - set(names), image_dir, landmark_path),
                                   (set(names) - files, landmark_path, image_dir)):
         if missing:
             raise ValueError(f"'{min(missing)}' is in '{there}' but not in '{where}' ({len(missing)} such); "
-                             'each image needs one line of landmarks')
+                             'each image needs one line of landmarks.')
     return Faces(image_dir, names, landmarks)
 
 
@@ -63,16 +63,16 @@ def read_landmarks(path):
         try:
             values.append(np.array(numbers, np.float32).reshape(5, 2))
         except ValueError:
-            raise ValueError(f"'{path}' line {number}: expected a file name and ten numbers, found '{line}'"
+            raise ValueError(f"'{path}' line {number}: expected a file name and ten numbers, found '{line}'."
                              ) from None
         names.append(name)
     count = lines[0].strip() if lines else ''
     if not names or count != str(len(names)):
         raise ValueError(f"'{path}' is truncated or no landmark file: by its first line it lists "
-                         f"'{count}' images, but {len(names)} lines of landmarks follow")
+                         f"'{count}' images, but {len(names)} lines of landmarks follow.")
     name, times = collections.Counter(names).most_common(1)[0]
     if times > 1:
-        raise ValueError(f"'{path}' lists '{name}' {times} times")
+        raise ValueError(f"'{path}' lists '{name}' {times} times.")
     return tuple(names), np.stack(values)
 
 
@@ -95,12 +95,12 @@ def celebahq_source(celeba_dir, delta_dir=None, *, expected_images=NUM_CELEBA, s
     `grades` keeps the grades of all for another time. `max_images` limits either, for a trial.
     """
     if size not in (256, 512, 1024):
-        raise ValueError(f'--size={size} is not possible; expected 256, 512 or 1024')
+        raise ValueError(f'--size={size} is not possible; expected 256, 512 or 1024.')
     if select < 0 or max_images < 0:
-        raise ValueError('--select and --max_images are numbers of images, not below 0')
+        raise ValueError('--select and --max_images are numbers of images, not below 0.')
     if delta_dir and (image_list or select):
         raise ValueError('--image_list and --select choose images where there is no --delta_dir: the deltas bring '
-                         'their own list')
+                         'their own list.')
     faces = open_faces(celeba_dir, expected_images)
     items = [Face(os.path.join(faces.image_dir, name), landmarks)
              for name, landmarks in zip(faces.names, faces.landmarks, strict=True)]
@@ -124,9 +124,9 @@ def read_choice(path, names):
     position = {name: i for i, name in enumerate(names)}
     for name, times in collections.Counter(chosen).items():
         if name not in position:
-            raise ValueError(f"'{path}' lists '{name}', which has no landmarks")
+            raise ValueError(f"'{path}' lists '{name}', which has no landmarks.")
         if times > 1:
-            raise ValueError(f"'{path}' lists '{name}' {times} times")
+            raise ValueError(f"'{path}' lists '{name}' {times} times.")
     return [position[name] for name in chosen]
 
 
@@ -166,7 +166,7 @@ def sharpest(faces, count, grades_path, num_workers, on_error):
             file.flush()
     graded = [face for face in faces if os.path.basename(face.path) in grades]
     if count > len(graded):
-        raise ValueError(f'--select={count} is more than the {len(graded)} images there are')
+        raise ValueError(f'--select={count} is more than the {len(graded)} images there are.')
     ranking = sorted(range(len(graded)), key=lambda i: -grades[os.path.basename(graded[i].path)])
     return [graded[i] for i in sorted(ranking[:count])]
 
@@ -188,9 +188,9 @@ def read_grades(path):
             name, grade = line.rsplit(None, 1)
             grades[name] = float(grade)
         except ValueError:
-            raise ValueError(f"'{path}' line {number}: expected a file name and its grade, found '{line}'") from None
+            raise ValueError(f"'{path}' line {number}: expected a file name and its grade, found '{line}'.") from None
     if fragment:
         if not grades:  # Rather not touch a file that may be something else.
-            raise ValueError(f"'{path}' is no file of grades, a name and a number per line")
+            raise ValueError(f"'{path}' is no file of grades, a name and a number per line.")
         os.truncate(path, len(complete) + 1)
     return grades

@@ -2,40 +2,65 @@
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from data.profiles import to_srgb
 
-def decode(file):
-    """Reads an image file (a path or a file object) as a Pillow image of mode L or RGB, upright by its EXIF tag.
+MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # Where Pillow begins to refuse.
+Image.MAX_IMAGE_PIXELS = None  # decode has a limit of its own, which can be moved.
 
-    Transparent parts become white; 16-bit gray is scaled to 8 bits. Raises a ValueError that says what is wrong.
+_KEY_SCALES = {'1': 255, 'L;2': 85, 'L;4': 17, 'RGB;16B': 1 / 257}  # What Pillow scales pixels by, but not their key.
+
+
+def decode(file, max_pixels=None):
+    """Reads an image file (a path or a file object) as a Pillow image of mode L or RGB in sRGB, upright by its EXIF tag.
+
+    Transparent parts become white; 16-bit gray is scaled to 8 bits; the first picture of several is taken. Raises a
+    ValueError that says what is wrong, for example more pixels than `max_pixels`, by default MAX_PIXELS.
     """
     try:
-        with Image.open(file) as image:
+        image = Image.open(file)
+    except UnidentifiedImageError:
+        raise ValueError('is not an image, or of a kind that Pillow does not know.') from None
+    except Exception as error:  # Pillow raises many kinds for damaged files, SyntaxError too.
+        raise ValueError(f'cannot be read as an image ({error}).') from error
+    with image:
+        pixels, limit = image.width * image.height, max_pixels or MAX_PIXELS
+        if pixels > limit:
+            raise ValueError(f'has {pixels} pixels, {limit} are allowed; if that is right, give --max_pixels={pixels}.')
+        if image.mode == 'F' or image.mode == 'I' and image.format != 'PPM':  # Which Pillow scales to 16 bits.
+            kind = 'floating-point numbers' if image.mode == 'F' else 'integers of 32 bits'
+            raise ValueError(f'has pixels that are {kind}, whose black and white are not known; save it with 8 or 16 bits.')
+        try:
+            key_scale = _KEY_SCALES.get(str(image.tile[0].args) if image.tile else None, 1)  # Known until it is loaded.
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            return _to_8_bits(image)
-    except UnidentifiedImageError:
-        raise ValueError('is not an image, or of a kind that Pillow does not know') from None
-    except Exception as error:  # Pillow raises many kinds for damaged files, SyntaxError too.
-        raise ValueError(f'cannot be read as an image ({error})') from error
+            return _to_8_bits(image, key_scale)
+        except Exception as error:
+            raise ValueError(f'cannot be read as an image ({error}).') from error
 
 
-def _to_8_bits(image):
-    if image.mode in ('L', 'RGB', 'P') and 'transparency' in image.info:
-        image = image.convert('LA' if image.mode == 'L' else 'RGBA')
-    if image.mode in ('L', 'RGB'):
-        return image
-    if image.mode.startswith('I'):  # Gray of 16 bits; Pillow's own conversion clips instead of scaling.
-        return Image.fromarray(np.rint(np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
-    if image.mode in ('LA', 'La', 'RGBA', 'RGBa', 'PA'):
-        return _on_white(image).convert('L' if image.mode in ('LA', 'La') else 'RGB')
-    if image.mode == 'F':
-        raise ValueError('its pixels are floating-point numbers, whose black and white are not known')
-    return image.convert('L' if image.mode == '1' else 'RGB')
-
-
-def _on_white(image):
-    image = image.convert('RGBA')
-    return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
+def _to_8_bits(image, key_scale):
+    """Any mode -> L or RGB."""
+    profile, alpha = image.info.get('icc_profile'), None
+    if image.mode == 'P':
+        image = image.convert('RGBA' if image.has_transparency_data else 'RGB')
+    if image.mode in ('La', 'RGBa', 'PA'):
+        image = image.convert('LA' if image.mode == 'La' else 'RGBA')
+    if image.mode in ('LA', 'RGBA'):
+        alpha = image.getchannel('A')
+        image = image.convert('RGB' if image.mode == 'RGBA' else 'L')
+    elif 'transparency' in image.info:  # One colour, in PNG files.
+        pixels = np.asarray(image.convert('L') if image.mode == '1' else image)
+        seen = pixels != np.rint(np.multiply(image.info['transparency'], key_scale))
+        alpha = Image.fromarray(np.uint8(255) * (seen.any(axis=-1) if seen.ndim == 3 else seen))
+    if image.mode.startswith('I'):
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+    if image.mode == '1':
+        image = image.convert('L')
+    if profile:
+        image = to_srgb(image, profile)
+    if image.mode not in ('L', 'RGB'):
+        image = image.convert('RGB')
+    return Image.composite(image, Image.new(image.mode, image.size, 'white'), alpha) if alpha else image
 
 
 def fit_square(image, resolution, fit):
@@ -45,7 +70,7 @@ def fit_square(image, resolution, fit):
     """
     width, height = image.size
     if width != height and fit == 'error':
-        raise ValueError(f'is {width}x{height}, not square; choose --fit=crop, --fit=pad or --fit=stretch')
+        raise ValueError(f'is {width}x{height}, not square; choose --fit=crop, --fit=pad or --fit=stretch.')
     size = (resolution, resolution)
     if fit == 'crop':
         image = crop_square(image)

@@ -31,18 +31,19 @@ def extract(tfrecord_dir, output_dir, *, num_workers=None):
     """Writes every image as a PNG file, img00000000.png and on, into a new folder; labels go into labels.json."""
     dataset = Dataset(tfrecord_dir)
     if os.path.exists(output_dir):
-        raise FileExistsError(f"'{output_dir}' exists already; give another name or delete it first")
+        raise FileExistsError(f"'{output_dir}' exists already; give another name or delete it first.")
     folder, name = os.path.split(os.path.abspath(output_dir))
     partial = os.path.join(folder, f'.{name}.extracting')
     if os.path.exists(partial):
-        raise FileExistsError(f"'{partial}' is left from another extraction; delete it first")
+        raise FileExistsError(f"'{partial}' is left from another extraction; delete it first.")
     os.makedirs(partial)
     try:
         save = functools.partial(_save_png, tfrecord_dir, partial)
         for _ in ordered_map(save, range(dataset.num_images), num_workers, chunk=16):
             pass
         if dataset.label_size:
-            labels = {_png_name(index): label.tolist() for index, label in enumerate(dataset.labels)}
+            labels = {_png_name(index): dataset.class_names[label.argmax()] if dataset.class_names else label.tolist()
+                      for index, label in enumerate(dataset.labels)}
             with open(os.path.join(partial, 'labels.json'), 'w') as file:
                 json.dump(labels, file)
         os.replace(partial, output_dir)
@@ -70,7 +71,7 @@ def compare(tfrecord_dir_a, tfrecord_dir_b, *, ignore_labels=False):
     for what in ('resolution', 'num_channels', 'num_images', 'label_size')[:3 if ignore_labels else 4]:
         if getattr(a, what) != getattr(b, what):
             raise ValueError(f"{what} is {getattr(a, what)} in '{tfrecord_dir_a}' and "
-                             f"{getattr(b, what)} in '{tfrecord_dir_b}'")
+                             f"{getattr(b, what)} in '{tfrecord_dir_b}'.")
     different = []
     for indices in _batches(a):
         same = (a.read(0, indices) == b.read(0, indices)).all(axis=(1, 2, 3))
@@ -79,7 +80,7 @@ def compare(tfrecord_dir_a, tfrecord_dir_b, *, ignore_labels=False):
         different.extend(indices[~same])
     if different:
         raise ValueError(f"{len(different)} of {a.num_images} images or labels differ between "
-                         f"'{tfrecord_dir_a}' and '{tfrecord_dir_b}'; the first is number {different[0]}")
+                         f"'{tfrecord_dir_a}' and '{tfrecord_dir_b}'; the first is number {different[0]}.")
     print(f'identical: {a.num_images} images' + ('' if ignore_labels else ' and labels'))
 
 
@@ -99,7 +100,8 @@ def info(tfrecord_dir):
         print('  no labels')
     elif _are_classes(dataset.labels):
         counts = dataset.labels.sum(axis=0).astype(int)
-        print(f'  {dataset.label_size} classes: ' + ', '.join(f'{i}: {n}' for i, n in enumerate(counts)))
+        names = dataset.class_names or range(dataset.label_size)
+        print(f'  {dataset.label_size} classes: ' + ', '.join(f'{name}: {n}' for name, n in zip(names, counts, strict=True)))
     else:
         print(f'  labels of {dataset.label_size} numbers, mean {dataset.labels.mean(axis=0)}')
 
@@ -116,17 +118,18 @@ def display(tfrecord_dir, *, output=None, start=0, show=False):
     """Writes a contact sheet of the images from number `start` on, with their labels, as <name>.png or `output`."""
     dataset = Dataset(tfrecord_dir)
     if not 0 <= start < dataset.num_images:
-        raise ValueError(f'--start={start} is not a number from 0 to {dataset.num_images - 1}')
+        raise ValueError(f'--start={start} is not a number from 0 to {dataset.num_images - 1}.')
     side = max(dataset.resolution, 64)  # Smaller ones would leave no room for the label.
     columns, rows = max(1920 // side, 3), max(1080 // (side + LABEL_HEIGHT), 2)
     indices = np.arange(start, min(start + columns * rows, dataset.num_images))
     sheet = Image.new('RGB', (columns * side, rows * (side + LABEL_HEIGHT)))
     draw, are_classes = ImageDraw.Draw(sheet), _are_classes(dataset.labels)
+    names = dataset.class_names or range(dataset.label_size)
     for place, (index, image) in enumerate(zip(indices, dataset.read(0, indices), strict=True)):
         x, y = place % columns * side, place // columns * (side + LABEL_HEIGHT)
         sheet.paste(_to_image(image).resize((side, side), Image.Resampling.NEAREST), (x, y + LABEL_HEIGHT))
         label = dataset.labels[index]
-        texts = [str(label.argmax())] if are_classes else [f'{number:.3g}' for number in label]
+        texts = [str(names[label.argmax()])] if are_classes else [f'{number:.3g}' for number in label]
         draw.text((x + 1, y), ' '.join([f'{index}:', *texts]), 'white')
     output = output or f'{dataset.name}.png'
     with replacing(output) as partial:

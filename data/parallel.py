@@ -41,7 +41,7 @@ def ordered_map(function, items, num_workers=None, start=0, chunk=1, on_error='s
             elif on_error == 'skip':
                 logging.warning("left out '%s': %s", items[index], error)
             else:
-                raise ValueError(f"'{items[index]}' {error}") from error
+                raise ValueError(f"'{items[index]}' {str(error).removesuffix('.')}.") from error
 
 
 def _in_processes(function, chunks, num_workers):
@@ -59,7 +59,7 @@ def _in_processes(function, chunks, num_workers):
             yield pending.popleft().result()
     except concurrent.futures.process.BrokenProcessPool as error:
         raise OSError('a worker process was killed, probably for want of memory; '
-                      'give it a smaller --num_workers') from error
+                      'give it a smaller --num_workers.') from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -33,4 +33,4 @@ def load(path):
     except OSError:
         raise
     except Exception as error:  # A damaged pickle can raise anything.
-        raise ValueError(f"'{path}' is not read: it is damaged or unsafe ({error})") from error
+        raise ValueError(f"'{path}' is not read: it is damaged or unsafe ({error}).") from error

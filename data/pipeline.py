@@ -73,7 +73,7 @@ def batches(dataset, level, minibatch, rounds, position, seed, mirror, input_con
     context = input_context or tf.distribute.InputContext()
     if minibatch % context.num_replicas_in_sync:
         raise ValueError(f'minibatch {minibatch} cannot be shared equally by '
-                         f'{context.num_replicas_in_sync} devices; choose a multiple of their number')
+                         f'{context.num_replicas_in_sync} devices; choose a multiple of their number.')
     side, n = dataset.resolution >> level, minibatch // context.num_replicas_in_sync
     element_bytes = rounds * n * side * side * dataset.num_channels
     group = min(max(2 ** 18 // element_bytes, 1), 16)  # Calling Python costs a quarter of a millisecond.

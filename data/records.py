@@ -100,7 +100,7 @@ class RecordFile:
         try:
             self._bytes = np.asarray(np.memmap(path, np.uint8, 'r'))
         except ValueError:  # What NumPy says about an empty file.
-            raise ValueError(f"'{path}' is empty; build the data set again") from None
+            raise ValueError(f"'{path}' is empty; build the data set again.") from None
         length = self._length_at(0, 0)
         self.num_images, rest = divmod(len(self._bytes), length)
         equal_lengths = not rest and self._length_at(len(self._bytes) - length, self.num_images - 1) == length
@@ -108,15 +108,17 @@ class RecordFile:
             self.num_images = len(self._offsets)
         self._rows = None
         for self.shape in (1, resolution, resolution), (3, resolution, resolution):
-            self._before = np.frombuffer(record_frame(self.shape)[0], np.uint8)
-            if equal_lengths and np.array_equal(self._bytes[:len(self._before)], self._before):
+            before, after = record_frame(self.shape)
+            self._before, first = np.frombuffer(before, np.uint8), self._bytes[:length].tobytes()
+            if equal_lengths and first.startswith(before) and first[:-FOOTER.size].endswith(after):
                 self._rows = self._bytes.reshape(self.num_images, length)
                 return
         self.shape = None
         self.shape = self._parse(0).shape
         if len(self.shape) != 3 or self.shape[1:] != (resolution, resolution):
-            raise ValueError(f"'{path}' holds images of shape {list(self.shape)}; by its name it should be "
-                             f'[channels, {resolution}, {resolution}]')
+            order = ', with the channels last as other programs write them' * (self.shape[:2] == (resolution, resolution))
+            raise ValueError(f"'{path}' holds images of shape {list(self.shape)}{order}; by its name it should be "
+                             f'[channels, {resolution}, {resolution}].')
 
     def read(self, indices):
         """Images at `indices`, in that order: uint8 [n, C, r, r]."""
@@ -141,11 +143,11 @@ class RecordFile:
             size, crc = HEADER.unpack(header)
             if crc != masked_crc(header[:8]):
                 raise ValueError(f"'{self.path}' is not a TFRecord file or is damaged at record {index}; "
-                                 'build the data set again')
+                                 'build the data set again.')
             length = HEADER.size + size + FOOTER.size
             if offset + length <= len(self._bytes):
                 return length
-        raise ValueError(f"'{self.path}' is truncated in record {index}; build the data set again")
+        raise ValueError(f"'{self.path}' is truncated in record {index}; build the data set again.")
 
     @functools.cached_property
     def _offsets(self):
@@ -162,17 +164,17 @@ class RecordFile:
         stop = start + self._length_at(start, index)
         payload = self._bytes[start + HEADER.size:stop - FOOTER.size].tobytes()
         if FOOTER.pack(masked_crc(payload)) != self._bytes[stop - FOOTER.size:stop].tobytes():
-            raise ValueError(f"'{self.path}' is damaged in record {index} (its checksum differs); build the data set again")
+            raise ValueError(f"'{self.path}' is damaged in record {index} (its checksum differs); build the data set again.")
         from tensorflow import train  # Takes seconds to import, and only records of other programs come here.
         try:
             feature = train.Example.FromString(payload).features.feature
             data, = feature['data'].bytes_list.value
             image = np.frombuffer(data, np.uint8).reshape(feature['shape'].int64_list.value)
         except Exception as error:  # Among them protobuf's DecodeError, which is no ValueError.
-            raise ValueError(f"'{self.path}' holds no image in record {index} ({error})") from error
+            raise ValueError(f"'{self.path}' holds no image in record {index} ({error}).") from error
         if self.shape and image.shape != self.shape:
             raise ValueError(f"'{self.path}' has shape {list(image.shape)} in record {index}, "
-                             f'{list(self.shape)} in the first')
+                             f'{list(self.shape)} in the first.')
         return image
 
 
@@ -187,7 +189,7 @@ class ShardedFile:
             if (file.num_images, file.shape) != (expected, self.shape):
                 raise ValueError(f"'{file.path}' holds {file.num_images} images of shape {list(file.shape)}; "
                                  f'by the other shards it should be {expected} of {list(self.shape)}; '
-                                 'build the data set again')
+                                 'build the data set again.')
 
     def read(self, indices):
         """Images at `indices`, in that order: uint8 [n, C, r, r]."""

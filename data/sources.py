@@ -29,6 +29,7 @@ class Source:
     items: Sequence  # What `load` needs for each image, for example its path.
     load: Callable
     labels: np.ndarray | None = None  # float32 [N, label_size]
+    class_names: list | None = None  # Of each component of the labels.
     heavy: bool = False  # Whether `load` is worth worker processes.
     max_images: int | None = None  # Stop after so many good ones.
     on_error: str = 'stop'  # What to do about a bad item unless the user says: 'stop' or 'skip' it.
@@ -58,13 +59,13 @@ def _checked(path, images, classes, num_classes, shape, expected_images):
     if (images.dtype != np.uint8 or images.size != len(classes) * np.prod(shape) or not len(classes)
             or classes.dtype.kind not in 'iu'):
         raise ValueError(f"'{path}' holds {images.dtype} {list(images.shape)} and {len(classes)} labels of "
-                         f'{classes.dtype}; expected uint8 images of {list(shape)}, each with the number of its class')
+                         f'{classes.dtype}; expected uint8 images of {list(shape)}, each with the number of its class.')
     if expected_images and len(images) != expected_images:
         raise ValueError(f"'{path}' holds {len(images)} images; expected {expected_images} "
-                         '(--expected_images=0 takes any number)')
+                         '(--expected_images=0 takes any number).')
     if classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(f"'{path}' holds labels from {classes.min()} to {classes.max()}; "
-                         f'expected 0 to {num_classes - 1}')
+                         f'expected 0 to {num_classes - 1}.')
     return images.reshape(-1, *shape), one_hot(classes, num_classes)
 
 
@@ -72,8 +73,15 @@ def _found(folder, *names):
     """Paths of files that must be in a folder."""
     missing = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
     if missing:
-        raise FileNotFoundError(f"'{folder}' lacks {', '.join(missing)}")
+        raise FileNotFoundError(f"'{folder}' lacks {', '.join(missing)}{_packed(folder)}.")
     return [os.path.join(folder, name) for name in names]
+
+
+def _packed(place):
+    """The end of a sentence on what is missing in a folder: what to do about archives that may hold it."""
+    names = sorted(os.listdir(place)) if os.path.isdir(place) else [place]
+    archives = [name for name in names if name.endswith(('.zip', '.tar', '.tar.gz', '.tgz', '.7z'))]
+    return f'; unpack {", ".join(archives)} and name the folder that comes out' if archives else ''
 
 
 def digits():
@@ -96,7 +104,7 @@ def _read_idx(path):
             raise ValueError(f'it begins with {data[:4]!r}')
         return np.frombuffer(data, np.uint8, offset=4 + 4 * ndim).reshape(shape)
     except Exception as error:  # gzip and zlib have kinds of their own.
-        raise ValueError(f"'{path}' is not a gzipped IDX file or is damaged ({error})") from error
+        raise ValueError(f"'{path}' is not a gzipped IDX file or is damaged ({error}).") from error
 
 
 def _read_mnist(mnist_dir, expected_images):
@@ -136,7 +144,7 @@ def _cifar(folder, names, key, num_classes, expected_images):
 
 def _keys(path, contents, *keys):
     if not isinstance(contents, dict) or not set(keys) <= set(contents):
-        raise ValueError(f"'{path}' does not hold a dict with the keys {', '.join(keys)}")
+        raise ValueError(f"'{path}' does not hold a dict with the keys {', '.join(keys)}.")
     return [contents[key] for key in keys]
 
 
@@ -151,7 +159,7 @@ def svhn(svhn_dir, *, expected_images=73257):
         for path in _found(svhn_dir, *(f'train_{i}.pkl' for i in (1, 2, 3))):
             contents = pickles.load(path)
             if not isinstance(contents, (tuple, list)) or len(contents) != 2:
-                raise ValueError(f"'{path}' does not hold a pair of images and labels")
+                raise ValueError(f"'{path}' does not hold a pair of images and labels.")
             parts.append(contents)
         images, classes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     classes = np.where(classes == 10, 0, classes)  # The site's files call the digit 0 class 10.
@@ -163,7 +171,7 @@ def _read_mat(path):
     try:
         contents = loadmat(path, variable_names=['X', 'y'])
     except Exception as error:  # SciPy raises many kinds for damaged files.
-        raise ValueError(f"'{path}' is not a MATLAB file or is damaged ({error})") from error
+        raise ValueError(f"'{path}' is not a MATLAB file or is damaged ({error}).") from error
     return _keys(path, contents, 'X', 'y')
 
 
@@ -173,9 +181,9 @@ def lsun(lmdb_dir, *, resolution=256, max_images=None):
         with contextlib.closing(_open_lmdb(lmdb_dir)) as environment, environment.begin() as transaction:
             keys = [bytes(key) for key in transaction.cursor().iternext(values=False)]
     except lmdb.Error as error:
-        raise ValueError(f"'{lmdb_dir}' is not an LMDB folder or is damaged ({error})") from error
+        raise ValueError(f"'{lmdb_dir}' is not an LMDB folder or is damaged ({error}){_packed(lmdb_dir)}.") from error
     if not keys:
-        raise ValueError(f"'{lmdb_dir}' holds no images")
+        raise ValueError(f"'{lmdb_dir}' holds no images.")
     load = functools.partial(_load_lsun, lmdb_dir, resolution)
     return Source(resolution, 3, keys, load, heavy=True, max_images=max_images, on_error='skip')
 
@@ -195,7 +203,7 @@ def _load_lsun(path, resolution, key):
         with _shared_lmdb(path, os.getpid()).begin() as transaction:
             data = transaction.get(key)
     except lmdb.Error as error:
-        raise ValueError(f'cannot be read ({error})') from error
+        raise ValueError(f'cannot be read ({error}).') from error
     image = decode(io.BytesIO(data)).convert('RGB')
     return to_planes(crop_square(image).resize((resolution, resolution), Image.Resampling.LANCZOS))
 
@@ -205,14 +213,15 @@ def celeba(celeba_dir, *, cx=89, cy=121, expected_images=202599):
     paths = sorted(glob.glob(os.path.join(celeba_dir, 'img_align_celeba_png', '*.png')))
     if not paths or expected_images and len(paths) != expected_images:
         raise FileNotFoundError(f"'{celeba_dir}/img_align_celeba_png' holds {len(paths)} PNG files; "
-                                f'expected {expected_images or "some"} (--expected_images=0 takes any number)')
+                                f'expected {expected_images or "some"} (--expected_images=0 takes any number)'
+                                f'{_packed(celeba_dir)}.')
     return Source(128, 3, paths, functools.partial(_load_celeba, cx, cy), heavy=True).shuffled()
 
 
 def _load_celeba(cx, cy, path):
     image = decode(path)
     if (image.mode, image.size) != ('RGB', (178, 218)):
-        raise ValueError(f'is {image.width}x{image.height} {image.mode}; expected 178x218 RGB')
+        raise ValueError(f'is {image.width}x{image.height} {image.mode}; expected 178x218 RGB.')
     return to_planes(image.crop((cx - 64, cy - 64, cx + 64, cy + 64)))
 
 
@@ -225,7 +234,7 @@ def hdf5(hdf5_filename, *, shuffle=1):
             labels = np.load(path, allow_pickle=False).astype(np.float32)
             if labels.ndim != 2 or len(labels) != len(images):
                 raise ValueError(f"'{path}' holds labels of shape {list(labels.shape)}; "
-                                 f'expected [{len(images)}, label size]')
+                                 f'expected [{len(images)}, label size].')
             break
     load = functools.partial(_load_hdf5, hdf5_filename)
     source = Source(images.shape[-1], images.shape[1], range(len(images)), load, labels)
@@ -238,15 +247,15 @@ def _largest_array(path):
     try:
         file = h5py.File(path, 'r')
     except OSError as error:
-        raise ValueError(f"'{path}' is not an HDF5 file or is damaged ({error})") from error
+        raise ValueError(f"'{path}' is not an HDF5 file or is damaged ({error}).") from error
     arrays = [array for name, array in file.items()
               if name.startswith('data') and getattr(array, 'ndim', 0) == 4]
     if not arrays:
-        raise ValueError(f"'{path}' holds no array data* of four dimensions")
+        raise ValueError(f"'{path}' holds no array data* of four dimensions.")
     largest = max(arrays, key=lambda array: array.shape[-1])
     if largest.dtype != np.uint8 or largest.shape[2] != largest.shape[3]:
         raise ValueError(f"'{path}' holds {largest.name} of {largest.dtype} {list(largest.shape)}; "
-                         'expected uint8 [N, C, H, H]')
+                         'expected uint8 [N, C, H, H].')
     return largest
 
 

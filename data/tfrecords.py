@@ -2,15 +2,20 @@
 
 A data set is a folder `name/` of uncompressed files `name-r02.tfrecords` .. `name-rLL.tfrecords`, one per resolution 4,
 8, .., 2**LL, and optionally `name-rxx.labels`, a NumPy file of float32 [N, label_size]. Large ones may split each file
-into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n. `name.manifest` holds digests.
+into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n. `name.manifest` holds digests
+and the names of classes.
 """
 import hashlib
+import json
 import os
 import re
 
 import numpy as np
 
+from data.fingerprints import file_facts, fingerprint
 from data.records import RecordFile, ShardedFile
+
+_CLASSES = re.compile(r'[0-9a-f]{64}  classes (.*)\n')  # The line of the manifest that names them.
 
 
 def level_files(name, log2_resolution, shards=1):
@@ -48,11 +53,18 @@ def labels_line(path):
         return manifest_line(path, hashlib.file_digest(file, 'sha256'))
 
 
+def classes_line(names):
+    """The line of the names of classes: the SHA-256 of the names as JSON, and they themselves."""
+    text = json.dumps(names)
+    return f'{hashlib.sha256(text.encode()).hexdigest()}  classes {text}\n'
+
+
 class Dataset:
     """The images and labels of the data set folder `path`, opened at its own or at a lower `resolution`.
 
-    Attributes: name, resolution, num_channels, num_images, label_size, labels (float32 [N, label_size]). `label_size`
-    is 'full' for the labels as they are, 1 for their first component only, 0 for none.
+    Attributes: name, resolution, num_channels, num_images, label_size, labels (float32 [N, label_size]), class_names (of
+    each component of the labels, or None). `label_size` is 'full' for the labels as they are, 1 for their first component
+    only, 0 for none.
     """
 
     def __init__(self, path, resolution=None, label_size='full'):
@@ -61,13 +73,13 @@ class Dataset:
         self.resolution = resolution or 2 ** max(found)
         top = self.resolution.bit_length() - 1
         if self.resolution != 2 ** top or top < 2:
-            raise ValueError(f'resolution {resolution} is not a power of two of at least 4')
+            raise ValueError(f'resolution {resolution} is not a power of two of at least 4.')
         missing = [level for level in range(2, top + 1) if level not in found]
         if missing:
             side, largest = 2 ** missing[-1], 2 ** max(found)
             raise FileNotFoundError(f"data set '{path}' has no {side}x{side} images: "
                                     f"'{level_files(self._prefix, missing[-1])[0]}' is missing, "
-                                    f'its largest are {largest}x{largest}')
+                                    f'its largest are {largest}x{largest}.')
         self._levels = [ShardedFile([RecordFile(file, 2 ** level) for file in found[level]])
                         for level in range(top, 1, -1)]
         first = self._levels[0]
@@ -76,12 +88,16 @@ class Dataset:
             if (file.num_images, file.shape[0]) != (self.num_images, self.num_channels):
                 raise ValueError(f"'{file.path}' holds {file.num_images} images of {file.shape[0]} channels, "
                                  f"'{first.path}' {self.num_images} of {self.num_channels}; "
-                                 'build the data set again')
+                                 'build the data set again.')
         if self.num_channels not in (1, 3):
             raise ValueError(f"'{first.path}' holds images of {self.num_channels} channels; "
-                             'expected 1 (gray) or 3 (RGB)')
+                             'expected 1 (gray) or 3 (RGB).')
         self.labels = _read_labels(os.path.join(path, labels_file(self._prefix)), self.num_images, label_size)
         self.label_size = self.labels.shape[1]
+        self.class_names = self._read_class_names() if label_size == 'full' else None
+        if self.class_names and len(self.class_names) != self.label_size:
+            raise ValueError(f"'{path}' names {len(self.class_names)} classes, its labels have {self.label_size} "
+                             'components; build the data set again.')
 
     def read(self, level, indices):
         """Images at `indices`: uint8 [n, C, r, r] with r = resolution >> level; level 0 is the full size."""
@@ -91,6 +107,31 @@ class Dataset:
         """Resolution, number of files and their bytes, for every level from the largest."""
         return [(level.shape[-1], len(level.files), sum(os.path.getsize(file.path) for file in level.files))
                 for level in self._levels]
+
+    def fingerprint(self):
+        """A checksum of the resolution and the manifest; where there is none, or a newer file, of sizes and times."""
+        facts = file_facts(self._path, sorted(name for name in os.listdir(self._path) if name.startswith(self._prefix)))
+        times = {name: time for name, _, time in facts}
+        if times.get(manifest_file(self._prefix)) == max(times.values()):
+            facts = self._manifest()
+        return fingerprint([self.resolution, facts])
+
+    def _manifest(self):
+        """Lines of the manifest; none if there is none."""
+        path = os.path.join(self._path, manifest_file(self._prefix))
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding='latin-1') as file:
+            return file.readlines()
+
+    def _read_class_names(self):
+        for match in filter(None, map(_CLASSES.fullmatch, self._manifest())):
+            try:
+                return json.loads(match[1])
+            except ValueError as error:
+                raise ValueError(f"'{manifest_file(self._prefix)}' in '{self._path}' is damaged ({error}); "
+                                 'build the data set again.') from error
+        return None
 
     def verify(self):
         """Checks every record of every level, and all files against the manifest; tells whether there is one.
@@ -103,14 +144,15 @@ class Dataset:
             return False
         if os.path.exists(labels):
             lines.append(labels_line(labels))
-        with open(path, encoding='latin-1') as file:
-            written = file.readlines()
+        if names := self._read_class_names():
+            lines.append(classes_line(names))
+        written = self._manifest()
         for line in lines:
             if line not in written:
-                raise ValueError(f"'{line.split()[-1]}' is not as '{path}' notes it; one of them is damaged, "
-                                 'build the data set again')
+                what = line.split(maxsplit=1)[1].strip()
+                raise ValueError(f"'{what}' is not as '{path}' notes it; one of them is damaged, build the data set again.")
         if lines != written:
-            raise ValueError(f"'{path}' is damaged or names files that are missing; build the data set again")
+            raise ValueError(f"'{path}' is damaged or names files that are missing; build the data set again.")
         return True
 
 
@@ -120,7 +162,11 @@ class SyntheticDataset:
     def __init__(self, resolution=1024, num_channels=3):
         self.name = f'syn{resolution}{"rgb" if num_channels == 3 else ""}'
         self.resolution, self.num_channels, self.num_images = resolution, num_channels, 10000
-        self.label_size, self.labels = 0, np.zeros([self.num_images, 0], np.float32)
+        self.label_size, self.labels, self.class_names = 0, np.zeros([self.num_images, 0], np.float32), None
+
+    def fingerprint(self):
+        """What tells it from others."""
+        return self.name
 
     def read(self, level, indices):
         """Black images: uint8 [n, C, r, r] with r = resolution >> level."""
@@ -141,18 +187,20 @@ def _find_levels(path):
     if not os.path.isdir(path):
         if os.path.isdir(partial_folder(path)):
             raise FileNotFoundError(f"data set '{path}' is not complete; repeat the command that was "
-                                    'interrupted, with --resume')
+                                    'interrupted, with --resume.')
+        if os.path.isfile(path):
+            raise ValueError(f"'{path}' is a file, a data set is a folder; {_advice(path)}.")
         raise FileNotFoundError(f"data set '{path}' does not exist; create it with: "
-                                f'python dataset_tool.py {_command(name)} {path}')
+                                f'python dataset_tool.py {_command(name)} {path}.')
     pattern = re.compile(r'(.+)-r(\d\d)(?:-(\d{5})-of-(\d{5}))?\.tfrecords')
     matches = [match for match in map(pattern.fullmatch, sorted(os.listdir(path))) if match]
     names = sorted({match[1] for match in matches})
     if not names:
         raise FileNotFoundError(f"'{path}' is not a data set: it holds no '{level_files(name, 2)[0]}', "
-                                f"'{level_files(name, 3)[0]}' and so on")
+                                f"'{level_files(name, 3)[0]}' and so on; {_advice(path)}.")
     if len(names) > 1:
         raise ValueError(f"'{path}' holds the files of several data sets ({', '.join(names)}); "
-                         'give each a folder of its own')
+                         'give each a folder of its own.')
     found = {}
     for level in sorted({int(match[2]) for match in matches}):
         files = [match for match in matches if int(match[2]) == level]
@@ -160,7 +208,7 @@ def _find_levels(path):
         wrong = sorted({match[0] for match in files}.symmetric_difference(expected))
         if wrong:
             raise FileNotFoundError(f"'{path}' lacks the shard '{wrong[0]}', or it is one too many; "
-                                    'build the data set again')
+                                    'build the data set again.')
         found[level] = [os.path.join(path, file) for file in expected]
     return names[0], found
 
@@ -172,6 +220,12 @@ def _command(name):
     return 'create_lsun' if name.startswith('lsun') else 'create_from_images'
 
 
+def _advice(path):
+    """What to do about pictures that are taken for a data set."""
+    return ('if it holds pictures, build a data set of them, for example with: python dataset_tool.py create_from_images '
+            f'{os.path.splitext(os.path.normpath(path))[0]}-set {path}')
+
+
 def _read_labels(path, num_images, label_size):
     """Labels of a data set as float32 [num_images, label_size]."""
     labels = np.zeros([num_images, 0], np.float32)
@@ -181,12 +235,16 @@ def _read_labels(path, num_images, label_size):
         try:
             labels = np.load(path, allow_pickle=False)
         except Exception as error:  # A damaged header can raise anything.
-            raise ValueError(f"'{path}' is not a NumPy file or is damaged: {error}") from error
+            raise ValueError(f"'{path}' is not a NumPy file or is damaged: {error}.") from error
         if labels.ndim != 2 or labels.dtype.kind not in 'fiu' or len(labels) != num_images:
             raise ValueError(f"'{path}' holds {labels.dtype} {list(labels.shape)}; expected a label for "
-                             f'each image, float32 [{num_images}, label size]')
+                             f'each image, float32 [{num_images}, label size].')
+        if not np.isfinite(labels).all():
+            row = np.flatnonzero(~np.isfinite(labels).all(axis=1))[0]
+            raise ValueError(f"'{path}' holds the label {labels[row].tolist()} of image {row}; expected finite numbers, "
+                             'build the data set again.')
     if label_size == 'full':
         return labels.astype(np.float32)
     if label_size > labels.shape[1]:
-        raise ValueError(f"label size {label_size} is more than the {labels.shape[1]} that '{path}' holds")
+        raise ValueError(f"label size {label_size} is more than the {labels.shape[1]} that '{path}' holds.")
     return labels[:, :label_size].astype(np.float32)

@@ -83,9 +83,9 @@ def create(toyfaces_dir, *, num_images=16, num_deltas=8, seed=0):
     """Draws a new folder of img_celeba/, Anno/ and deltas/ (for the first images), or none at all."""
     if not 1 <= num_images <= 999999 or not 0 <= num_deltas <= num_images:
         raise ValueError(f'{num_images} images with {num_deltas} deltas were asked for; expected 1 to 999999 '
-                         'images and at most one delta for each')
+                         'images and at most one delta for each.')
     if os.path.exists(toyfaces_dir):
-        raise FileExistsError(f"'{toyfaces_dir}' exists already; give another name or delete it first")
+        raise FileExistsError(f"'{toyfaces_dir}' exists already; give another name or delete it first.")
     folder, name = os.path.split(os.path.abspath(toyfaces_dir))
     partial = os.path.join(folder, f'.{name}.drawing')
     shutil.rmtree(partial, ignore_errors=True)

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 
 from data.records import FOOTER, encode_records, intact_records, record_length
-from data.tfrecords import labels_file, labels_line, level_files, manifest_file, manifest_line, partial_folder
+from data.tfrecords import classes_line, labels_file, labels_line, level_files, manifest_file, manifest_line, partial_folder
 
 
 def pyramid(images):
@@ -48,10 +48,10 @@ def _append(file, array):
 def check_target(target, resume):
     """Raises a FileExistsError if the data set exists, or is half built and not to be resumed."""
     if os.path.exists(target) and not (os.path.isdir(target) and not os.listdir(target)):
-        raise FileExistsError(f"'{target}' exists already; give another name or delete it first")
+        raise FileExistsError(f"'{target}' exists already; give another name or delete it first.")
     if os.path.exists(partial_folder(target)) and not resume:
         raise FileExistsError(f"a build of '{target}' was interrupted; continue it with --resume, "
-                              f"or delete '{partial_folder(target)}' to start anew")
+                              f"or delete '{partial_folder(target)}' to start anew.")
 
 
 class Writer:
@@ -60,18 +60,20 @@ class Writer:
     Until then its files grow in a folder beside the target. An error removes that folder, an interruption (Ctrl-C, a
     killed process) leaves it: with `resume` the writer goes on after the last intact image in it, as `position` tells.
     `recipe` is any text that tells what the data set is made from, so that a resumed build does not mix two sources.
+    `class_names`: of each component of the labels, if they have names.
     """
 
-    def __init__(self, target, resolution, num_channels, label_size=0, shards=1, resume=False, recipe=''):
+    def __init__(self, target, resolution, num_channels, label_size=0, shards=1, resume=False, recipe='',
+                 class_names=None):
         if num_channels not in (1, 3):
-            raise ValueError(f'images have {num_channels} channels; a data set holds 1 (gray) or 3 (RGB)')
+            raise ValueError(f'images have {num_channels} channels; a data set holds 1 (gray) or 3 (RGB).')
         if resolution < 4 or resolution & (resolution - 1):
-            raise ValueError(f'images are {resolution}x{resolution}; expected a power of two from 4 on')
+            raise ValueError(f'images are {resolution}x{resolution}; expected a power of two from 4 on.')
         if not 1 <= shards < 100_000:
-            raise ValueError(f'{shards} shards are not possible; expected 1 or more')
+            raise ValueError(f'{shards} shards are not possible; expected 1 or more.')
         self.target, self.partial = os.path.abspath(target), partial_folder(target)
         self.shape = (num_channels, resolution, resolution)
-        self.shards, self.resume = shards, resume
+        self.shards, self.resume, self.class_names = shards, resume, class_names
         self.recipe = f'{recipe}, {num_channels} channels of {resolution}x{resolution}, {label_size} labels, {shards} shards'
         self.num_images = 0
         self.position = 0  # Images of the source that were taken so far, those that were left out included.
@@ -104,12 +106,12 @@ class Writer:
         n, label_size = len(images), self._row['label'].shape[0]
         if images.dtype != np.uint8 or images.shape[1:] != self.shape:
             raise ValueError(f'images are {images.dtype} {list(images.shape[1:])}; '
-                             f'this data set takes uint8 {list(self.shape)}')
+                             f'this data set takes uint8 {list(self.shape)}.')
         rows = np.zeros(n, self._row)
         rows['position'] = np.arange(self.position, self.position + n) if positions is None else positions
         if label_size or labels is not None:
             if np.shape(labels) != (n, label_size):
-                raise ValueError(f'labels are {list(np.shape(labels))}; expected {[n, label_size]}')
+                raise ValueError(f'labels are {list(np.shape(labels))}; expected {[n, label_size]}.')
             rows['label'] = labels
         with self._clear_errors():
             parts = iter(self._parts)
@@ -156,7 +158,7 @@ class Writer:
             recipe = file.read()
         if recipe != self.recipe:
             raise ValueError(f"the interrupted build of '{self.target}' was '{recipe}', this one is '{self.recipe}'; "
-                             f"repeat its arguments, or delete '{self.partial}'")
+                             f"repeat its arguments, or delete '{self.partial}'.")
 
     def _recover(self):
         """Cuts all files to the images that are whole in each of them, and takes up the position after the last."""
@@ -174,9 +176,9 @@ class Writer:
 
     def _finish(self):
         if not self.num_images:
-            raise ValueError(f"'{self.target}' would be empty: the source gave no images")
+            raise ValueError(f"'{self.target}' would be empty: the source gave no images.")
         if self.num_images < self.shards:
-            raise ValueError(f'{self.num_images} images are too few for {self.shards} shards')
+            raise ValueError(f'{self.num_images} images are too few for {self.shards} shards.')
         name, lines = os.path.basename(self.target), []
         for part in self._parts:
             os.fsync(part.file.fileno())
@@ -186,6 +188,8 @@ class Writer:
             with open(path, 'wb') as file:
                 np.save(file, np.ascontiguousarray(np.fromfile(self._rows_path, self._row)['label']))
             lines.append(labels_line(path))
+        if self.class_names:
+            lines.append(classes_line(self.class_names))
         with open(os.path.join(self._folder, manifest_file(name)), 'w') as file:
             file.writelines(lines)
         os.replace(self._folder, self.target)
@@ -195,4 +199,4 @@ class Writer:
         try:
             yield
         except OSError as error:
-            raise OSError(f"cannot write '{self.target}': {error.strerror} (after {self.num_images} images)") from error
+            raise OSError(f"cannot write '{self.target}': {error.strerror} (after {self.num_images} images).") from error

@@ -1,71 +1,58 @@
 """Sets of images to measure: data sets, folders, zip files, and what a network makes. Minibatches are uint8 [n, 3, H, W]."""
 import os
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
 
+from data.folders import first_image
+from data.image_files import ImageFiles
+from data.images import to_planes
 from data.pipeline import image_indices, random_words
 from data.tfrecords import Dataset
 from serving.generate import generate_images
-
-_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm')
 
 
 class Pictures:
     """The picture files of a folder or zip file, in the order of their names, behind the interface of Dataset."""
 
-    label_size = 0
+    label_size, class_names = 0, None
 
-    def __init__(self, path):
+    def __init__(self, path, max_pixels=None):
         self.name = os.path.basename(os.path.abspath(path))
-        self._path = path
-        if os.path.isdir(path):
-            self._archive = None
-            names = [os.path.relpath(os.path.join(folder, name), path)
-                     for folder, _, files in os.walk(path) for name in files]
-        else:
-            self._archive = zipfile.ZipFile(path)
-            names = self._archive.namelist()
-        self._names = sorted(name for name in names if name.lower().endswith(_ENDINGS))
-        if not self._names:
-            raise FileNotFoundError(f"'{path}' holds no pictures; expected files ending in {', '.join(_ENDINGS)}")
-        self.num_images = len(self._names)
+        self._files = ImageFiles(path, max_pixels)
+        self.num_images = len(self._files.names)
         self.labels = np.zeros([self.num_images, 0], np.float32)
-        self.resolution = None  # Until the first is read.
-        _, height, width = self._open(self._names[0]).shape
-        if height != width:
-            raise ValueError(f"'{path}' holds pictures of {width}x{height}; expected square ones")
-        self.resolution = width
+        name, first = first_image(self._files)
+        if first.width != first.height:
+            raise ValueError(f"'{os.path.join(path, name)}' is {first.width}x{first.height}; expected square pictures.")
+        self.resolution = first.width
+        self.fingerprint = self._files.fingerprint
 
     def read(self, level, indices):
         """Pictures at `indices`, uint8 [n, 3, H, W]; there is only level 0."""
         assert level == 0
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.stack(list(pool.map(lambda index: self._open(self._names[index]), indices)))
+            return np.stack(list(pool.map(lambda index: self._read(self._files.names[index]), indices)))
 
-    def _open(self, name):
-        place = os.path.join(self._path, name)
+    def _read(self, name):
+        place = os.path.join(self._files.path, name)
         try:
-            with (self._archive.open(name) if self._archive else open(place, 'rb')) as file:
-                image = np.asarray(Image.open(file).convert('RGB')).transpose(2, 0, 1)
-        except (OSError, zipfile.BadZipFile, SyntaxError) as error:
-            raise ValueError(f"cannot read the picture '{place}': {error}") from error
-        if self.resolution and image.shape[1:] != (self.resolution, self.resolution):
-            raise ValueError(f"'{place}' is {image.shape[2]}x{image.shape[1]}, the first picture "
-                             f'{self.resolution}x{self.resolution}; make them equal')
-        return image
+            image = self._files.decode(name)
+        except ValueError as error:
+            raise ValueError(f"'{place}' {error}") from error
+        if image.size != (self.resolution, self.resolution):
+            raise ValueError(f"'{place}' is {image.width}x{image.height}, the first picture "
+                             f'{self.resolution}x{self.resolution}; make them equal.')
+        return to_planes(image.convert('RGB'))
 
 
-def open_images(path, resolution=None):
+def open_images(path, resolution=None, max_pixels=None):
     """Opens a data set folder (at `resolution`, if given), a folder of pictures or a zip file of pictures."""
-    if zipfile.is_zipfile(path):
-        return Pictures(path)
-    if not os.path.isdir(path):
-        raise FileNotFoundError(f"'{path}' is no data set, no folder of pictures and no zip file of pictures")
-    is_dataset = any(name.endswith('.tfrecords') for name in os.listdir(path))
-    return Dataset(path, resolution) if is_dataset else Pictures(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"'{path}' is no data set, no folder of pictures and no zip file of pictures; check its "
+                                'name.')
+    is_dataset = os.path.isdir(path) and any(name.endswith('.tfrecords') for name in os.listdir(path))
+    return Dataset(path, resolution) if is_dataset else Pictures(path, max_pixels)
 
 
 def real_images(dataset, count, minibatch, seed=0, mirror=False, start=0):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -76,8 +77,22 @@ def test_a_bad_image_is_named_and_nothing_is_left(tool, tmp_path):
     Image.new('RGB', (16, 16)).save(tmp_path / 'pictures' / '0.png')
     (tmp_path / 'pictures' / '1.png').write_bytes(b'no image')
     sentence = tool('create_from_images', tmp_path / 'set', tmp_path / 'pictures', fails=True)
-    assert sentence == "'1.png' is not an image, or of a kind that Pillow does not know"
+    assert sentence == "'1.png' is not an image, or of a kind that Pillow does not know."
     assert os.listdir(tmp_path) == ['pictures']
+
+
+def test_a_zip_file_of_class_folders_becomes_a_data_set_that_knows_their_names(tool, tmp_path):
+    with zipfile.ZipFile(tmp_path / 'top.zip', 'w') as file:
+        for name in 'cat/0', 'cat/1', 'dog/0':
+            Image.new('RGB', (16, 16)).save(tmp_path / 'picture.png')
+            file.write(tmp_path / 'picture.png', f'pets/{name}.png')
+            file.writestr(f'__MACOSX/pets/{name[:3]}/._{name[-1]}.png', 'x')
+    tool('create_from_images', tmp_path / 'pets', tmp_path / 'top.zip', '--labels=folders')
+    assert '  2 classes: cat: 2, dog: 1\n' in tool('info', tmp_path / 'pets')
+    assert tool('verify', tmp_path / 'pets') == 'intact: 3 images in all levels\n'
+    assert tool('create_from_images', tmp_path / 'other', tmp_path / 'top.zip', '--max_pixels=255', fails=True) == (
+        f"none of the 3 images of '{tmp_path}/top.zip' can be read: 'pets/dog/0.png' has 256 pixels, 255 are allowed; "
+        'if that is right, give --max_pixels=256.')
 
 
 def test_ctrl_c_says_how_to_go_on_and_resume_does(tool, tmp_path):
@@ -93,7 +108,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tool, tmp_path):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # As the terminal does: the workers get it too.
     assert process.communicate(timeout=20)[1] == ('dataset_tool.py: interrupted; a create command goes on where it was '
-                                                  'with --resume\n')
+                                                  'with --resume.\n')
     assert sorted(os.listdir(tmp_path)) == ['.set.partial', 'pictures']
     assert re.search('200 images of 512x512, .* of them built now', tool(*arguments, '--resume'))
     assert sorted(os.listdir(tmp_path)) == ['pictures', 'set']

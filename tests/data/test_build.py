@@ -1,5 +1,6 @@
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -150,6 +151,21 @@ def test_a_source_with_no_good_image_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match='would be empty'):
         build(tmp_path / 'set', Source(4, 1, range(6), bad, on_error='skip'))
     assert os.listdir(tmp_path) == []
+
+
+def test_labels_that_are_not_finite_are_refused_before_anything_is_written(tmp_path):
+    labels = np.zeros([5, 2])
+    labels[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^'3' has the label \[0.0, nan\]; expected finite numbers.$"):
+        build(tmp_path / 'set', Source(64, 3, range(5), load_noise, labels))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_set_without_bright_pixels_brings_a_hint(tmp_path, caplog):
+    for brightest, hint in (31, 'no pixel of .* is brighter than 31 of 255; if the pictures hold 12 bits'), (32, '^$'):
+        caplog.clear()
+        build(tmp_path / str(brightest), from_arrays(np.full([3, 1, 4, 4], brightest, np.uint8)))
+        assert re.search(hint, caplog.text)
 
 
 def test_max_images_counts_good_images_only(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from data.folders import from_images, read_labels
+from data.folders import from_images
 
 NAMES = [f'{i}.png' for i in range(10)]
 
@@ -141,34 +141,3 @@ def test_labels_are_shuffled_with_their_images(folder, tmp_path, pixels):
     (tmp_path / 'labels.json').write_text(json.dumps({name: [i, -i] for i, name in enumerate(NAMES)}))
     source = from_images(str(folder), labels=str(tmp_path / 'labels.json'))
     assert_array_equal(read(source), pixels[source.labels[:, 0].astype(int)].transpose(0, 3, 1, 2))
-
-
-@pytest.mark.parametrize('name, text', [
-    ('labels.json', '{"a.png": 2, "b.png": 0, "c.png": 1}'),
-    ('labels.json', '{"labels": [["a.png", 2], ["b.png", 0], ["c.png", 1]]}'),
-    ('labels.json', '{"a.png": "zebra", "b.png": "ape", "c.png": "cat"}'),
-    ('labels.csv', 'file,class\na.png,2\nb.png,0\nc.png,1\n'),
-    ('labels.csv', 'c.png,cat\na.png,zebra\nb.png,ape\nd.png,ape\n'),
-    ('labels.csv', 'file,x,y,z\na.png,0,0,1\nb.png,1,0,0\nc.png,0,1,0\n'),
-    ('labels.json', '{"a.png": [0, 0, 1], "b.png": [1, 0, 0], "c.png": [0, 1, 0]}'),
-])
-def test_json_and_csv_give_classes_or_numbers(tmp_path, name, text):
-    (tmp_path / name).write_text(text)
-    labels = read_labels(str(tmp_path / name), ['a.png', 'b.png', 'c.png'])
-    assert_array_equal(labels, np.eye(3, dtype=np.float32)[[2, 0, 1]])
-    assert labels.dtype == np.float32
-
-
-@pytest.mark.parametrize('name, text, message', [
-    ('labels.json', '{"a.png": 1}', "no label for 1 of 2 images, the first is 'b.png'"),
-    ('labels.json', '[1, 2]', 'is not a JSON object or a CSV table'),
-    ('labels.json', 'nothing', 'is not a JSON object or a CSV table'),
-    ('labels.json', '{"a.png": [1], "b.png": [1, 2]}', 'not lists of numbers of one length'),
-    ('labels.json', '{"a.png": [1], "b.png": 2}', 'not lists of numbers of one length'),
-    ('labels.csv', 'a.png,1,2\nb.png,1,x\n', 'not lists of numbers of one length'),
-    ('labels.csv', '\0', 'is not a JSON object or a CSV table|no label'),
-])
-def test_labels_that_do_not_fit_are_refused(tmp_path, name, text, message):
-    (tmp_path / name).write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_labels(str(tmp_path / name), ['a.png', 'b.png'])

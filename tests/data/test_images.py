@@ -1,9 +1,11 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
+from PIL import Image, ImageCms
 
 from data.images import decode, fit_square, to_planes
 
@@ -47,7 +49,7 @@ def test_a_transparent_shade_of_gray_becomes_white():
 
 
 def test_floating_point_pixels_are_refused():
-    with pytest.raises(ValueError, match='cannot be read as an image .its pixels are floating-point numbers'):
+    with pytest.raises(ValueError, match='has pixels that are floating-point numbers'):
         stored(Image.fromarray(np.ones([4, 4], np.float32)), 'TIFF')
 
 
@@ -75,8 +77,111 @@ def test_black_and_white_becomes_gray():
     assert_array_equal(np.asarray(stored(image)), [[0, 255], [255, 0]])
 
 
-def test_cmyk_becomes_rgb(pixels):
-    assert stored(Image.fromarray(pixels).convert('CMYK'), 'TIFF').mode == 'RGB'
+def test_16_bit_files_of_other_kinds_are_scaled_alike():
+    header = b'P5 4 1 65535 '
+    found = decode(io.BytesIO(header + np.array([0, 257, 32768, 65535], '>u2').tobytes()))
+    assert_array_equal(np.asarray(found), [[0, 1, 128, 255]])
+
+
+def test_a_transparent_shade_of_any_depth_becomes_white():
+    found = stored(Image.fromarray(np.array([[0, 257, 32768, 65535]], np.uint16)), transparency=32768)
+    assert_array_equal(np.asarray(found), [[0, 1, 255, 255]])
+    black_and_white = Image.fromarray(np.array([[0, 255]], np.uint8)).convert('1')
+    assert_array_equal(np.asarray(stored(black_and_white, transparency=0)), [[255, 255]])
+    assert_array_equal(np.asarray(stored(black_and_white, transparency=1)), [[0, 255]])
+    assert_array_equal(np.asarray(stored(Image.new('RGB', (1, 1), (1, 2, 3)), transparency=(1, 2, 3))), [[[255, 255, 255]]])
+    assert_array_equal(np.asarray(stored(Image.new('RGB', (1, 1), (1, 2, 3)), transparency=(1, 2, 4))), [[[1, 2, 3]]])
+
+
+@pytest.mark.parametrize('depth, key', [(2, 1), (4, 5)])
+def test_the_transparent_shade_of_few_bits_is_not_scaled_in_the_file(depth, key):
+    def chunk(name, data):
+        return struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+
+    row = {2: 0b00011011, 4: 0x5f}[depth]  # 2 bits: 0, 1, 2, 3; 4 bits: 5, 15.
+    width, expected = (4, [0, 255, 170, 255]) if depth == 2 else (2, [255, 255])
+    png = (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, 1, depth, 0, 0, 0, 0))
+           + chunk(b'tRNS', struct.pack('>H', key)) + chunk(b'IDAT', zlib.compress(bytes([0, row]))) + chunk(b'IEND', b''))
+    assert_array_equal(np.asarray(decode(io.BytesIO(png))), [expected])
+
+
+def test_pixels_of_32_bits_are_refused():
+    with pytest.raises(ValueError, match='has pixels that are integers of 32 bits, .*; save it with 8 or 16 bits.'):
+        stored(Image.fromarray(np.full([4, 4], 128, np.int32)), 'TIFF')
+
+
+def test_the_first_picture_of_several_is_taken():
+    red, green = Image.new('RGB', (4, 4), (255, 0, 0)), Image.new('RGB', (4, 4), (0, 255, 0))
+    for kind in 'GIF', 'WEBP', 'PNG', 'TIFF':
+        assert stored(red, kind, save_all=True, append_images=[green], lossless=True).getpixel((0, 0)) == (255, 0, 0)
+
+
+def profile(*primaries, gamma=2.199, space=b'RGB '):
+    """The bytes of an ICC profile of version 2: primaries (XYZ of each, adapted to D50) and one gamma."""
+    def xyz(values):
+        return b'XYZ \0\0\0\0' + b''.join(struct.pack('>i', round(value * 65536)) for value in values)
+
+    curve = b'curv\0\0\0\0' + struct.pack('>IH', 1, round(gamma * 256)) + b'\0\0'
+    tags = {b'desc': b'desc\0\0\0\0' + struct.pack('>I', 5) + b'wide\0' + b'\0' * 78, b'cprt': b'text\0\0\0\0none\0\0\0\0',
+            b'wtpt': xyz((.9642, 1, .8249))}
+    tags |= {b'kTRC': curve} if not primaries else {}
+    for name, values in zip(b'rgb', primaries, strict=False):
+        tags |= {bytes([name]) + b'XYZ': xyz(values), bytes([name]) + b'TRC': curve}
+    start, table, body = 132 + 12 * len(tags), b'', b''
+    for name, data in tags.items():
+        data += b'\0' * (-len(data) % 4)
+        table += name + struct.pack('>II', start + len(body), len(data))
+        body += data
+    head = struct.pack('>I4xI', start + len(body), 0x02100000) + b'mntr' + space + b'XYZ '.ljust(16, b'\0') + b'acsp'
+    head = head.ljust(68, b'\0') + xyz((.9642, 1, .8249))[8:]
+    return head.ljust(128, b'\0') + struct.pack('>I', len(tags)) + table + body
+
+
+ADOBE = profile((.60974, .31111, .01947), (.20528, .62567, .06087), (.14919, .06322, .74457))
+DISPLAY_P3 = profile((.51512, .2412, -.00105), (.29198, .69225, .04189), (.1571, .06657, .78407), gamma=2.2)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'TIFF', 'WEBP'])
+def test_colours_are_converted_to_srgb(kind):
+    green = Image.new('RGB', (4, 4), (60, 200, 60))
+    assert stored(green, kind, icc_profile=ADOBE, lossless=True).getpixel((0, 0)) == (0, 201, 37)
+    # By the formula: linear P3 -> linear sRGB, clipped, and sRGB's curve.
+    to_srgb = np.array([[1.2249, -.2247, 0], [-.0420, 1.0419, 0], [-.0197, -.0786, 1.0979]])
+    linear = to_srgb @ (np.array([200, 120, 60]) / 255) ** 2.2
+    expected = 255 * np.where(linear <= .0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - .055)
+    found = stored(Image.new('RGB', (4, 4), (200, 120, 60)), kind, icc_profile=DISPLAY_P3, lossless=True).getpixel((0, 0))
+    assert_allclose(found, expected, atol=1.5)
+
+
+def test_transparent_pictures_are_converted_before_they_lie_on_white():
+    image = Image.new('RGBA', (2, 1), (60, 200, 60, 255))
+    image.putpixel((1, 0), (60, 200, 60, 0))
+    assert_array_equal(np.asarray(stored(image, icc_profile=ADOBE)), [[(0, 201, 37), (255, 255, 255)]])
+    palette = Image.new('RGB', (2, 1), (60, 200, 60)).quantize(2)
+    assert stored(palette, icc_profile=ADOBE).getpixel((0, 0)) == (0, 201, 37)
+
+
+def test_gray_is_converted_by_profiles_of_gray_and_of_colours():
+    steps = Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
+    expected = (np.arange(256) / 255) ** 1.8
+    expected = 255 * np.where(expected <= .0031308, 12.92 * expected, 1.055 * expected ** (1 / 2.4) - .055)
+    colours = profile((.4361, .2225, .0139), (.3851, .7169, .0971), (.1431, .0606, .7139), gamma=1.8)
+    for icc in profile(gamma=1.8, space=b'GRAY'), colours:
+        found = stored(steps, icc_profile=icc)
+        assert found.mode == 'L'
+        assert_allclose(np.asarray(found)[0], expected, atol=1.5)
+
+
+@pytest.mark.parametrize('icc', [SRGB, b'no profile', ADOBE[:200], profile(space=b'GRAY')])
+def test_srgb_itself_and_what_is_no_profile_of_the_pixels_change_nothing(pixels, icc):
+    assert_array_equal(np.asarray(stored(Image.fromarray(pixels), icc_profile=icc)), pixels)
+
+
+def test_cmyk_becomes_rgb():
+    found = stored(Image.new('CMYK', (16, 16), (0, 255, 255, 0)), 'JPEG', quality=95)
+    assert found.mode == 'RGB'
+    assert_allclose(found.getpixel((0, 0)), (255, 0, 0), atol=2)
 
 
 @pytest.mark.parametrize('orientation, turn', [(1, lambda x: x), (3, lambda x: x[::-1, ::-1]), (2, lambda x: x[:, ::-1]),

@@ -7,6 +7,9 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from data import inspection
+from data.build import build
+from data.folders import from_images
+from data.tfrecords import Dataset
 from data.writer import Writer
 
 
@@ -18,8 +21,9 @@ def images():
 @pytest.fixture
 def make(tmp_path):
     """Writes a data set -> its folder."""
-    def write(name, images, labels=None):
-        with Writer(tmp_path / name, images.shape[-1], images.shape[1], 0 if labels is None else labels.shape[1]) as writer:
+    def write(name, images, labels=None, class_names=None):
+        with Writer(tmp_path / name, images.shape[-1], images.shape[1], 0 if labels is None else labels.shape[1],
+                    class_names=class_names) as writer:
             writer.add(images, labels)
         return tmp_path / name
     return write
@@ -37,7 +41,7 @@ def test_the_same_set_twice_is_identical(make, images, capsys):
 def test_a_different_image_is_numbered(make, images):
     other = images.copy()
     other[[4, 9], 0, 0, 0] ^= 1
-    with pytest.raises(ValueError, match="^2 of 20 images or labels differ between .*; the first is number 4$"):
+    with pytest.raises(ValueError, match="^2 of 20 images or labels differ between .*; the first is number 4\\.$"):
         inspection.compare(make('a', images), make('b', other))
 
 
@@ -85,6 +89,33 @@ def test_info_tells_levels_and_classes(make, images, capsys):
     inspection.info(make('c', images))
     said = capsys.readouterr().out
     assert 'labels of 4 numbers, mean [0.5 0.5 0.5 0.5]' in said and said.endswith('no labels\n')
+
+
+def test_names_of_classes_are_kept_through_extract_and_create_again(make, images, tmp_path, capsys):
+    names = ['ant', 'bee', 'cat', 'größe']
+    path = make('named', images, classes(20), names)
+    assert Dataset(path).class_names == names and Dataset(path, label_size=1).class_names is None
+    inspection.info(path)
+    inspection.verify(path)
+    inspection.display(path, output=tmp_path / 'sheet.png')
+    said = capsys.readouterr().out
+    assert '  4 classes: ant: 5, bee: 5, cat: 5, größe: 5\n' in said and 'intact: 20 images in all levels\n' in said
+    inspection.extract(path, tmp_path / 'png', num_workers=0)
+    build(tmp_path / 'again', from_images(str(tmp_path / 'png'), shuffle=0, labels=str(tmp_path / 'png' / 'labels.json')))
+    inspection.compare(path, tmp_path / 'again')
+    assert Dataset(tmp_path / 'again').class_names == names
+
+
+def test_names_that_do_not_fit_the_labels_or_were_changed_are_refused(make, images):
+    with pytest.raises(ValueError, match="names 1 classes, its labels have 4 components; build the data set again"):
+        Dataset(make('few', images, classes(20), ['ant']))
+    path = make('named', images, classes(20), list('abcd'))
+    manifest = path / 'named.manifest'
+    written = manifest.read_bytes()
+    for place in range(written.rindex(b'\n', 0, -1) + 1, len(written)):
+        manifest.write_bytes(written[:place] + bytes([written[place] ^ 1]) + written[place + 1:])
+        with pytest.raises(ValueError, match='damaged'):
+            inspection.verify(path)
 
 
 def test_a_contact_sheet_shows_the_images_from_any_number_on(make, images, tmp_path):

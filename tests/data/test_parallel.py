@@ -44,7 +44,7 @@ def test_results_come_in_order(num_workers, chunk):
 def test_errors_of_workers_name_the_item(num_workers):
     results = ordered_map(odd_only, [1, 3, 4, 5], num_workers)
     assert [next(results), next(results)] == [(0, 1), (1, 3)]
-    with pytest.raises(ValueError, match="^'4' is even$"):
+    with pytest.raises(ValueError, match="^'4' is even\\.$"):
         next(results)
 
 

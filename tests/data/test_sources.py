@@ -83,7 +83,7 @@ def test_damaged_mnist_is_named(mnist_dir, data):
     (sources.svhn, 'train_1.pkl, train_2.pkl, train_3.pkl'),
 ])
 def test_missing_files_are_all_named(tmp_path, function, names):
-    with pytest.raises(FileNotFoundError, match=f'lacks {names}$'):
+    with pytest.raises(FileNotFoundError, match=f'lacks {names}\\.$'):
         function(tmp_path)
 
 
@@ -218,6 +218,17 @@ def test_what_is_no_lmdb_is_named(tmp_path):
     for path in tmp_path, tmp_path / 'none':
         with pytest.raises(ValueError, match=f"'{path}' is not an LMDB folder or is damaged"):
             sources.lsun(str(path))
+
+
+def test_archives_that_wait_to_be_unpacked_are_named(tmp_path):
+    for name in 'bedroom_train_lmdb.zip', 'cifar-10-python.tar.gz':
+        (tmp_path / name).write_bytes(b'x')
+    said = '; unpack bedroom_train_lmdb.zip, cifar-10-python.tar.gz and name the folder that comes out[.]$'
+    for function in sources.lsun, sources.cifar10, sources.celeba:
+        with pytest.raises((ValueError, FileNotFoundError), match=said):
+            function(str(tmp_path))
+    with pytest.raises(ValueError, match='; unpack .*/bedroom_train_lmdb.zip and name the folder'):
+        sources.lsun(str(tmp_path / 'bedroom_train_lmdb.zip'))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -152,6 +153,16 @@ def test_wrong_shape_is_refused(copy):
         Dataset(copy)
 
 
+def test_channels_that_come_last_are_refused_with_the_cause(tmp_path):
+    (tmp_path / 'hwc').mkdir()
+    for level in 2, 3, 4:
+        side = 2 ** level
+        payload = example(shape=[side, side, 3], data=[bytes(3 * side * side)])
+        write_with_tensorflow(tmp_path / 'hwc' / f'hwc-r{level:02d}.tfrecords', [payload] * 4)
+    with pytest.raises(ValueError, match=r'shape \[16, 16, 3\], with the channels last as other programs write them; by'):
+        Dataset(tmp_path / 'hwc')
+
+
 def test_wrong_channel_count_is_refused(copy, tmp_path):
     with Writer(tmp_path / 'gray', 8, 1) as writer:
         writer.add(np.zeros([100, 1, 8, 8], np.uint8))
@@ -177,6 +188,7 @@ def test_more_resolution_than_there_is_is_refused():
     (np.zeros([100], np.float32), r'float32 \[100\]'),
     (np.array([['x']] * 100), 'expected a label for each image'),
     (np.array([[None]] * 100), 'not a NumPy file'),
+    (np.where(np.arange(100)[:, np.newaxis] == 7, np.nan, np.zeros([100, 2])), r'label \[nan, nan\] of image 7'),
 ])
 def test_labels_of_another_length_or_kind_are_refused(copy, labels, message):
     with open(copy / 'tfr32-rxx.labels', 'wb') as file:
@@ -196,6 +208,34 @@ def test_more_labels_than_there_are_is_refused():
 def test_missing_data_set_names_the_command_that_creates_it(tmp_path, name, command):
     with pytest.raises(FileNotFoundError, match=f'python dataset_tool.py {command} .*{name}'):
         Dataset(tmp_path / name)
+
+
+def test_pictures_are_no_data_set_and_the_command_that_makes_one_is_named(tmp_path):
+    (tmp_path / 'pets.zip').write_bytes(b'PK')
+    with pytest.raises(ValueError, match='is a file, .* create_from_images .*/pets-set .*/pets.zip.$'):
+        Dataset(tmp_path / 'pets.zip')
+    (tmp_path / 'pets').mkdir()
+    with pytest.raises(FileNotFoundError, match="is not a data set: .* create_from_images .*/pets-set .*/pets.$"):
+        Dataset(tmp_path / 'pets')
+
+
+def test_every_change_changes_the_fingerprint(copy, tmp_path, golden):
+    images, labels = golden
+    before = Dataset(copy).fingerprint()
+    assert Dataset(copy).fingerprint() == before != Dataset(copy, resolution=16).fingerprint()
+    shutil.copytree(copy, tmp_path / 'elsewhere' / 'tfr32')
+    assert Dataset(tmp_path / 'elsewhere' / 'tfr32').fingerprint() == before
+    other_images = images.copy()
+    other_images[57, 0, 0, 0] ^= 1
+    for i, content in enumerate([(images, labels[::-1]), (other_images, labels)]):
+        with Writer(tmp_path / str(i) / 'tfr32', 32, 3, label_size=10) as writer:
+            writer.add(*content)
+        assert Dataset(tmp_path / str(i) / 'tfr32').fingerprint() != before
+    os.utime(copy / 'tfr32-r05.tfrecords')  # As if it were written in place: then the manifest tells nothing.
+    in_place = Dataset(copy).fingerprint()
+    os.utime(copy / 'tfr32-r05.tfrecords', (0, 0))
+    (copy / 'tfr32.manifest').unlink()
+    assert len({before, in_place, Dataset(copy).fingerprint()}) == 3
 
 
 def test_an_error_leaves_nothing_behind(tmp_path):
@@ -243,7 +283,7 @@ except OSError as error:
     print(error)
 '''
     result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True)
-    assert result.stdout == f"cannot write '{tmp_path / 'new'}': File too large (after 10 images)\n"
+    assert result.stdout == f"cannot write '{tmp_path / 'new'}': File too large (after 10 images).\n"
     assert os.listdir(tmp_path) == []
 
 

@@ -1,0 +1,137 @@
+"""The image files of a folder or a zip file: which there are, their pixels, and a checksum that tells a change."""
+import collections
+import contextlib
+import functools
+import io
+import os
+import zipfile
+
+from absl import logging
+from PIL import Image, ImageFile
+
+from data.fingerprints import file_facts, fingerprint
+from data.images import decode
+
+with contextlib.suppress(ImportError):  # Whoever installs it has such pictures.
+    import pillow_heif
+    pillow_heif.register_heif_opener()
+
+_READERS = {'.heic': 'pillow-heif', '.heif': 'pillow-heif'}  # Packages that would read what Pillow alone does not.
+_LITTER = ('.', '__macosx', 'thumbs.db', 'ehthumbs.db', 'desktop.ini')  # How the names begin that systems leave behind.
+_LABELS = 'dataset.json'  # StyleGAN2-ADA's name for the labels of a folder or zip file.
+
+
+class ImageFiles:
+    """The image files of the folder or zip file `path`, its folders and linked folders included.
+
+    `names`: sorted, relative to `path`, with / between folders; members of a zip file that share a name get numbers.
+    `labels`: the name of StyleGAN2-ADA's file of labels, if there is one. `max_pixels`: see decode. A line of the log
+    counts what is no image and was passed over.
+    """
+
+    def __init__(self, path, max_pixels=None):
+        self.path, self._max_pixels, self._is_zip = path, max_pixels, os.path.isfile(path)
+        if not self._is_zip and not os.path.isdir(path):
+            raise FileNotFoundError(f"'{path}' is neither a folder nor a zip file; check its name.")
+        found = sorted(_members(path, os.getpid()) if self._is_zip else _walk(path))
+        found = [name for name in found if not any(part.lower().startswith(_LITTER) for part in name.split('/'))]
+        self.names = [name for name in found if _ending(name) in _endings()]
+        others = [name for name in found if _ending(name) not in _endings()]
+        top = os.path.commonprefix([name.split('/')[:1] for name in self.names])  # The one folder above all, if any.
+        places = ['/'.join([*folder, _LABELS]) for folder in ([], top)]
+        self.labels = next((name for name in places if name in others), None)
+        others = [name for name in others if name != self.labels]
+        if not self.names:
+            raise FileNotFoundError(f"'{path}' holds no image files{', but ' * bool(others)}{_counted(others)}; name a "
+                                    'folder or a zip file of images.')
+        if others:
+            logging.info("'%s': %d of %d files are pictures; passed over: %s", path, len(self.names),
+                         len(self.names) + len(others), _counted(others))
+
+    def decode(self, name):
+        """The image `name` as decode gives it; a ValueError says what is wrong with it."""
+        return decode(io.BytesIO(self.read(name)) if self._is_zip else os.path.join(self.path, name), self._max_pixels)
+
+    def read(self, name):
+        """The bytes of a file; a ValueError says why a zip file does not give them."""
+        if not self._is_zip:
+            with open(os.path.join(self.path, name), 'rb') as file:
+                return file.read()
+        member = _members(self.path, os.getpid())[name]
+        if member.flag_bits & 1:
+            raise ValueError('is encrypted; unpack the zip file and name the folder.')
+        try:
+            return _open_zip(self.path, os.getpid()).read(member)
+        except Exception as error:  # Every kind of compression raises its own.
+            raise ValueError(f'cannot be unpacked ({error}); get the zip file again.') from error
+
+    def fingerprint(self):
+        """A short checksum of all names, and of the CRCs in a zip file, the sizes and times of the files in a folder."""
+        if not self._is_zip:
+            return fingerprint(file_facts(self.path, self.names))
+        members = _members(self.path, os.getpid())
+        return fingerprint([(name, members[name].CRC) for name in self.names])
+
+
+def _ending(name):
+    return os.path.splitext(name)[1].lower()
+
+
+def _counted(names):
+    """How many files there are of each ending, in words, and what would read them."""
+    counts = collections.Counter(map(_ending, names))
+    packages = sorted({_READERS[ending] for ending in counts if ending in _READERS})
+    return (', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(counts.items()))
+            + ''.join(f' (pip install {package} makes them readable)' for package in packages))
+
+
+@functools.cache
+def _endings():
+    """Endings of the kinds of files that Pillow can decode, not only recognize."""
+    endings = Image.registered_extensions()
+    stubs = {'MPEG', *(kind for kind, (factory, _) in Image.OPEN.items()
+                       if isinstance(factory, type) and issubclass(factory, ImageFile.StubImageFile))}
+    return {ending for ending, kind in endings.items() if kind in Image.OPEN and kind not in stubs}
+
+
+def _walk(path):
+    """Names of all files under a folder. Linked folders are seen once, those inside by their own names."""
+    seen, waiting, names = set(), [path], []
+    while waiting:
+        for folder, folders, files in os.walk(waiting.pop(0), onerror=_refuse):
+            if (place := os.path.realpath(folder)) in seen:
+                folders.clear()
+                continue
+            seen.add(place)
+            paths = [os.path.join(folder, name) for name in sorted(folders)]
+            waiting += filter(os.path.islink, paths)  # Which os.walk does not follow.
+            names += [os.path.relpath(os.path.join(folder, name), path).replace(os.sep, '/') for name in files]
+    return names
+
+
+def _refuse(error):
+    raise OSError(f"'{error.filename}' cannot be read ({error.strerror}); check its permissions.") from error
+
+
+@functools.cache
+def _open_zip(path, process_id):
+    """The zip file, opened once by each process: two that share it would move each other's place in it."""
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ValueError(f"'{path}' is neither a folder nor a zip file, or is damaged ({error}); get it again.") from error
+
+
+@functools.cache
+def _members(path, process_id):
+    """The files in a zip file by name: {name: ZipInfo}."""
+    members = {}
+    for member in _open_zip(path, process_id).infolist():
+        name = member.filename.replace('\\', '/')  # Some programs of Windows write \\.
+        (stem, ending), number = os.path.splitext(name), 1
+        while name in members:
+            number += 1
+            name = f'{stem}#{number}{ending}'
+        if not member.is_dir():
+            members[name] = member
+    return members
