@@ -147,9 +147,10 @@ def _by_name(inputs, name):
 def check(format, Gs, lod, run):
     """Compares the pictures of an exported generator, `run(latents, labels)`, with the original's."""
     from serving.generate import generate_images
+    from serving.latents import labels_of
     n = 2
     latents = np.random.RandomState(0).randn(n, Gs.latent_size).astype(np.float32)
-    labels = np.eye(Gs.label_size, dtype=np.float32)[np.arange(n) % Gs.label_size] if Gs.label_size else None
+    labels = labels_of(np.arange(n) % Gs.label_size, Gs.label_size) if Gs.label_size else None
     expected = np.concatenate([*generate_images(Gs, latents, labels, lod)]).astype(int)
     difference = np.abs(run(latents, np.zeros([n, 0], np.float32) if labels is None else labels) - expected)
     allowed = 1 if FLAGS.dtype == 'float32' else 8  # Half precision rounds differently in differently fused kernels.

@@ -14,7 +14,7 @@ import runs
 from files import replacing
 from pictures import videos
 from pictures.pictures import save_picture, screen_grid, tile
-from serving.latents import drawn_classes, load_array, of_rows, of_seeds, one_hot, parse_integers, walk
+from serving.latents import drawn_classes, labels_of, load_array, of_rows, of_seeds, parse_integers, walk
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -186,9 +186,9 @@ def select_labels(Gs, numbers):
         return load_array(FLAGS.labels, 'labels')
     if classes is not None:
         cycle = itertools.cycle(parse_integers(classes))
-        return one_hot([*itertools.islice(cycle, len(numbers))], Gs.label_size)
+        return labels_of([*itertools.islice(cycle, len(numbers))], Gs.label_size)
     if Gs.label_size:
-        return one_hot(drawn_classes(numbers, Gs.label_size), Gs.label_size)
+        return labels_of(drawn_classes(numbers, Gs.label_size), Gs.label_size)
     return None
 
 

@@ -16,6 +16,7 @@ def main(argv):
     from data.tfrecords import open_dataset
     from official.locate import load_network
     from serving.generate import to_uint8
+    from serving.latents import labels_of
 
     run_dir = runs.locate(FLAGS.results_dir, FLAGS.run)
     data = configs.load(f'{run_dir}/config.json').data
@@ -24,7 +25,7 @@ def main(argv):
     reals, real_classes = dataset.read(0, np.arange(dataset.num_images)), np.argmax(dataset.labels, axis=1)
 
     classes = np.repeat(np.arange(Gs.label_size), FLAGS.num_images // Gs.label_size)
-    labels = np.eye(Gs.label_size, dtype=np.float32)[classes]
+    labels = labels_of(classes, Gs.label_size)
     latents = np.random.RandomState(0).randn(len(classes), Gs.latent_size).astype(np.float32)
     fakes = to_uint8(Gs.generate(latents, labels, lod=float(Gs.lod.numpy()))).numpy()
 

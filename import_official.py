@@ -32,6 +32,7 @@ def verify(source, target):
     from official.load import load_official
     from pictures.pictures import save_png, screen_grid, tile
     from serving.generate import generate_images
+    from serving.latents import labels_of
     print(f'sha256 {sha256(source)} {source}')
     print(f'sha256 {sha256(target)} {target}')
     original, imported = load_official(source), load_snapshot(target)
@@ -45,7 +46,7 @@ def verify(source, target):
     Gs, size = imported.Gs, screen_grid('1080p', imported.Gs.resolution)
     n = size[0] * size[1]
     latents = np.random.RandomState(1000).randn(n, Gs.latent_size)
-    labels = np.eye(Gs.label_size)[np.arange(n) // size[0] % Gs.label_size] if Gs.label_size else None
+    labels = labels_of(np.arange(n) // size[0] % Gs.label_size, Gs.label_size) if Gs.label_size else None
     images = np.concatenate([*generate_images(Gs, latents, labels)])
     picture = f'{target.removesuffix(".h5")}.png'
     save_png(tile(images, size), picture)

@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 
 from files import replacing
-from serving.latents import drawn_classes, of_seeds, one_hot, parse_integers
+from serving.latents import drawn_classes, labels_of, of_seeds, parse_integers
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('server', 'localhost:8500', 'HOST:PORT for gRPC, http://HOST:PORT for REST.')
@@ -104,7 +104,7 @@ def main(argv):
     if 'labels' in widths or chosen is not None:
         label_size = widths.get('labels', 0)
         classes = [chosen] * len(seeds) if chosen is not None else drawn_classes(seeds, label_size)
-        inputs['labels'] = one_hot(classes, label_size)
+        inputs['labels'] = labels_of(classes, label_size)
     os.makedirs(FLAGS.out, exist_ok=True)
     for start in range(0, len(seeds), FLAGS.minibatch):
         rows = np.s_[start:start + FLAGS.minibatch]

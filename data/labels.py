@@ -10,7 +10,7 @@ import unicodedata
 import numpy as np
 from absl import logging
 
-from data.sources import one_hot
+from data.one_hot import one_hot
 
 _PARTS = {'train', 'training', 'val', 'valid', 'validation', 'test', 'testing', 'dev', 'eval'}  # Of a set; no classes.
 _NUMBER = re.compile(r'[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)', re.ASCII | re.IGNORECASE)

@@ -18,6 +18,7 @@ from PIL import Image
 
 from data import pickles
 from data.images import crop_square, decode, to_planes
+from data.one_hot import one_hot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +47,6 @@ class Source:
 def from_arrays(images, labels=None):
     """Source of images in memory: uint8 [N, C, R, R], labels float32 [N, label_size]."""
     return Source(images.shape[-1], images.shape[1], images, np.asarray, labels)
-
-
-def one_hot(classes, num_classes):
-    """Labels of class numbers: int [N] -> float32 [N, num_classes]."""
-    return (np.arange(num_classes) == np.asarray(classes)[:, np.newaxis]).astype(np.float32)
 
 
 def _checked(path, images, classes, num_classes, shape, expected_images):

@@ -58,6 +58,8 @@ def load_statistics(path):
     if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
         raise ValueError(f'{path}: expected mu [D] and sigma [D, D], '
                          f'found {list(mu.shape)} and {list(sigma.shape)}.')
+    if not (np.all(np.isfinite(mu)) and np.all(np.isfinite(sigma))):
+        raise ValueError(f'{path} holds FID statistics that are not finite; compute them again.')
     return mu.astype(np.float64), sigma.astype(np.float64)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from data.folders import first_image
 from data.image_files import ImageFiles
 from data.images import to_planes
+from data.one_hot import one_hot
 from data.pipeline import image_indices, random_words
 from data.tfrecords import Dataset
 from serving.generate import generate_images
@@ -75,7 +76,7 @@ def random_labels(label_size, count, seed=0):
     """One-hot labels of classes drawn uniformly, for want of a data set. -> float32 [count, label_size]."""
     if not label_size:
         return np.zeros([count, 0], np.float32)
-    return np.eye(label_size, dtype=np.float32)[np.random.RandomState(seed).randint(label_size, size=count)]
+    return one_hot(np.random.RandomState(seed).randint(label_size, size=count), label_size)
 
 
 def fake_images(Gs, labels, minibatch, seed=0, devices=None):

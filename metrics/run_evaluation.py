@@ -2,7 +2,6 @@
 import os
 import time
 
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -40,7 +39,7 @@ class RunEvaluation:
             specs, resolution, seed, inception, reals and reals.num_images, real_statistics, scratch)
         self._settings = {'resolution': resolution, 'reals': None, 'seed': seed}
         if reals:
-            self._settings |= {'reals': reals.name, 'reals_sha256': fingerprint(reals), 'mirror': mirror}
+            self._settings |= {'reals': reals.name, 'reals_sha256': reals.fingerprint(), 'mirror': mirror}
         self._statistics = real_statistics and fingerprint_of_arrays(real_statistics)
         self.records = Records(os.path.join(folder, 'metrics.jsonl'), self._settings_of)
         self._reals_measured = set()
@@ -149,12 +148,6 @@ class RunEvaluation:
         name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._inception_sha256}-{count}'
                 f'-seed{self._seed}{"-mirror" * self._mirror}.npy')
         return os.path.join(self._cache, 'features', name)
-
-
-def fingerprint(images):
-    """A short checksum of a data set: a hundred images and their number stand for all."""
-    some = np.linspace(0, images.num_images - 1, min(images.num_images, 100)).astype(int)
-    return fingerprint_of_arrays([np.array(images.num_images), *(images.read(0, [index]) for index in some)])
 
 
 def fingerprint_of_arrays(arrays):

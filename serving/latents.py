@@ -2,6 +2,8 @@
 import numpy as np
 import scipy.ndimage
 
+from data.one_hot import one_hot
+
 
 def parse_integers(text):
     """'0-3,7' -> [0, 1, 2, 3, 7]; ValueError for anything else."""
@@ -37,14 +39,14 @@ def walk(num_frames, num_images, latent_size, smoothing, seed):
     return (latents / np.sqrt(np.mean(np.square(latents), axis=-1, keepdims=True))).astype(np.float32)
 
 
-def one_hot(classes, label_size):
-    """Classes -> float32 [N, label_size]; ValueError for a class that the network does not know."""
+def labels_of(classes, label_size):
+    """One-hot labels float32 [N, label_size] of classes; ValueError for a class that the network does not know."""
     if label_size == 0:
         raise ValueError('A class was given, but this network was trained without labels.')
     for c in classes:
         if not 0 <= c < label_size:
             raise ValueError(f'Class {c} is out of range; this network knows the classes 0 to {label_size - 1}.')
-    return np.eye(label_size, dtype=np.float32)[classes]
+    return one_hot(classes, label_size)
 
 
 def drawn_classes(seeds, label_size):

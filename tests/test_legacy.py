@@ -11,10 +11,10 @@ from places import TESTS
 
 from networks.snapshot import load_snapshot
 from serving.generate import generate_images
-from serving.latents import of_seeds, one_hot
+from serving.latents import labels_of, of_seeds
 
 LEGACY = TESTS / 'legacy'
-INPUTS = of_seeds(range(8), 4), one_hot([0, 1, 2, 3] * 2, 4)
+INPUTS = of_seeds(range(8), 4), labels_of([0, 1, 2, 3] * 2, 4)
 
 
 @pytest.fixture(scope='module')

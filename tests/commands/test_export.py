@@ -17,7 +17,7 @@ from networks.architectures import copy_of
 from networks.snapshot import save_snapshot
 from official.load import load_official
 from serving.generate import generate_images
-from serving.latents import of_seeds, one_hot
+from serving.latents import labels_of, of_seeds
 from serving.seeded import randn
 from serving.signatures import signatures
 
@@ -70,7 +70,7 @@ def served_conditional(models):
 
 
 def _pictures(Gs, seeds, classes=None, lod=None):
-    labels = None if classes is None else one_hot(classes, Gs.label_size)
+    labels = None if classes is None else labels_of(classes, Gs.label_size)
     return np.concatenate([*generate_images(Gs, of_seeds(seeds, Gs.latent_size), labels, lod)])
 
 

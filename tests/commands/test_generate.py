@@ -16,7 +16,7 @@ from networks.snapshot import save_snapshot
 from official.load import load_official
 from pictures import videos
 from serving.generate import generate_images
-from serving.latents import load_array, of_rows, of_seeds, one_hot, parse_integers, walk
+from serving.latents import labels_of, load_array, of_rows, of_seeds, parse_integers, walk
 
 
 @pytest.fixture(scope='module')
@@ -55,9 +55,9 @@ def test_walks_are_smooth_closed_and_normalized():
 
 def test_classes_out_of_range_and_labels_without_use_are_explained():
     with pytest.raises(ValueError, match='Class 10 is out of range; .* 0 to 9'):
-        one_hot([3, 10], 10)
+        labels_of([3, 10], 10)
     with pytest.raises(ValueError, match='trained without labels'):
-        one_hot([0], 0)
+        labels_of([0], 0)
 
 
 def test_latent_files_are_never_unpickled(tmp_path):

@@ -12,6 +12,8 @@ from data.build import build
 from data.folders import from_images
 from data.tfrecords import Dataset
 from metrics.image_sets import Pictures, open_images, to_rgb
+from metrics.run_evaluation import REALS, RunEvaluation
+from metrics.table import parse_specs
 
 
 def gamma_profile():
@@ -90,3 +92,16 @@ def test_too_many_pixels_and_files_that_are_nothing_are_refused(folder, tmp_path
     (tmp_path / 'text').write_text('text')
     with pytest.raises(ValueError, match="text' is neither a folder nor a zip file, or is damaged"):
         open_images(str(tmp_path / 'text'))
+
+
+def test_what_was_measured_of_pictures_is_measured_again_once_one_of_them_has_changed(folder, tmp_path):
+    path = folder('plain')
+
+    def evaluation():
+        return RunEvaluation(str(tmp_path), parse_specs('msssim-4'), 16, Pictures(str(path)))
+
+    first = evaluation()
+    first.measure_reals(first.specs)
+    assert evaluation().missing(REALS, None) == []
+    Image.new('RGB', (16, 16)).save(path / '1' / '7.png')
+    assert evaluation().missing(REALS, None) == first.specs
