@@ -1,4 +1,5 @@
 """Which devices a run uses: one, several of this machine, or those of several workers (TF_CONFIG)."""
+import json
 import os
 
 import tensorflow as tf
@@ -23,6 +24,7 @@ def make_strategy(devices=1, cpu_devices=None, deterministic=False):
     for gpu in tf.config.list_physical_devices('GPU'):
         tf.config.experimental.set_memory_growth(gpu, True)
     if 'TF_CONFIG' in os.environ:
+        check_cluster(os.environ['TF_CONFIG'])
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         if strategy.num_replicas_in_sync % devices or strategy.num_replicas_in_sync < devices:
             raise ValueError(f'{devices} devices per worker were asked for, but the workers of TF_CONFIG have '
@@ -36,6 +38,35 @@ def make_strategy(devices=1, cpu_devices=None, deterministic=False):
     if devices == 1:
         return tf.distribute.get_strategy()  # The default: no distribution.
     return tf.distribute.MirroredStrategy([device.name for device in available[:devices]])
+
+
+def check_cluster(text):
+    """ValueError unless the text of TF_CONFIG describes a cluster of chief and workers, and this process's place in it."""
+    def refuse(found):
+        raise ValueError(f'TF_CONFIG {found}; expected is {{"cluster": {{"worker": ["host:port", ...]}}, "task": {{"type": '
+                         f'"worker", "index": 0}}}}, with another index on each machine.')
+
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        refuse(f'is no JSON ({error})')
+    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ('cluster', 'task')):
+        refuse('has no objects "cluster" and "task"')
+    cluster, task = config['cluster'], config['task']
+    for kind, addresses in cluster.items():
+        if kind not in ('chief', 'worker'):
+            refuse(f'names machines of type {kind!r}')
+        if not isinstance(addresses, list) or not addresses:
+            refuse(f'gives {json.dumps(addresses)} for the addresses of {kind!r}')
+        for address in addresses:
+            host, _, port = str(address).rpartition(':')
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+                refuse(f'names {kind} {json.dumps(address)}, without a host or a port')
+    if task.get('type') not in cluster:
+        refuse(f'says that this is a {json.dumps(task.get("type"))}, of which "cluster" has none')
+    index = task.get('index')
+    if type(index) is not int or not 0 <= index < len(cluster[task['type']]):
+        refuse(f'says that this is {task["type"]} number {json.dumps(index)} of {len(cluster[task["type"]])}')
 
 
 def worker(strategy):

@@ -1,0 +1,32 @@
+import json
+
+import pytest
+
+from training.devices import check_cluster
+
+TWO = {'worker': ['a:1', 'b:2']}
+
+
+def of(cluster=TWO, **task):
+    return json.dumps({'cluster': cluster, 'task': {'type': 'worker', 'index': 0, **task}})
+
+
+def test_clusters_of_chief_and_workers_are_taken():
+    check_cluster(of(index=1))
+    check_cluster(of({'chief': ['[::1]:80'], **TWO}, type='chief'))
+
+
+@pytest.mark.parametrize('text, found', [
+    ('worker0', 'is no JSON'), ('[]', 'has no objects "cluster" and "task"'), ('{"cluster": {}}', 'has no objects'),
+    (of({'worker': ['a']}), 'names worker "a", without a host or a port'),
+    (of({'worker': ['a:x']}), 'without a host or a port'),
+    (of({'worker': 'a:1'}), 'gives "a:1" for the addresses of \'worker\''),
+    (of({'ps': ['a:1'], **TWO}), "machines of type 'ps'"),
+    (of(type='chief'), 'says that this is a "chief", of which "cluster" has none'),
+    (of(index=2), 'says that this is worker number 2 of 2'), (of(index='0'), 'worker number "0" of 2'),
+    (of(index=None), 'worker number null of 2')])
+def test_what_is_wrong_with_tf_config_is_one_sentence(text, found):
+    with pytest.raises(ValueError) as error:
+        check_cluster(text)
+    assert str(error.value).startswith('TF_CONFIG ') and found in str(error.value) and str(error.value).endswith('.')
+    assert '"cluster": {"worker": ["host:port", ...]}' in str(error.value)
