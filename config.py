@@ -218,7 +218,8 @@ def _unknown(key, config):
     owners = [kind for kind, of in _KINDS.get(section, {}).items() if field_name in of.__dataclass_fields__]
     if owners:
         return f"{key} belongs to {' and '.join(owners)}; this run's {section} is {getattr(config, section).kind}."
-    return f'unknown key {key!r}{did_you_mean(key, [name for name, _ in _fields(config)])}; --dry_run prints all keys.'
+    hint = did_you_mean(key, [name for name, _ in _fields(config)])
+    return f'unknown key {key!r}{hint or ";"} --dry_run prints all keys.'
 
 
 def _replace(config, values):

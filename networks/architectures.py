@@ -2,7 +2,7 @@
 from networks import progan
 
 ARCHITECTURES = {'progan': (progan.Generator, progan.Discriminator)}  # Kind -> (generator, discriminator).
-FIRST = next(iter(ARCHITECTURES))  # That of files from before there was a choice.
+FIRST = 'progan'  # That of files from before there was a choice.
 
 
 def network_class(kind, name):

@@ -119,6 +119,8 @@ class GeneratorNetwork(Network):
 
     def generate(self, latents, labels=None, lod=0.0):
         """Images at full resolution as the network of `lod` makes them. -> float32 [N, R, R, C], about [-1, 1]."""
+        if self.label_size and labels is None:
+            raise ValueError(f'This network was trained with labels; give labels [N, {self.label_size}].')
         level, fade = split_lod(lod)
         return tf.cast(upscale(self(latents, labels, level=level, fade=fade), 2 ** level), tf.float32)
 

@@ -40,3 +40,13 @@ class Objective:
     def round(self) -> list[Update]:
         """The updates in their order. A round shows D as many minibatches of reals as its updates see."""
         raise NotImplementedError
+
+    def D_then_G(self, discriminator_loss, generator_loss):
+        """ProGAN's round: `D_repeats` D steps, each with reals of its own and followed by the average, then one G step."""
+        return [*(Update('D', 'D_loss', discriminator_loss, averages=True, minibatch=i) for i in range(self.D_repeats)),
+                Update('G', 'G_loss', generator_loss, minibatch=self.D_repeats - 1)]
+
+
+def label_penalty(labels, logits):
+    """AC-GAN's cross entropy of label logits. [N, label_size], [N, label_size] -> [N]"""
+    return tf.nn.softmax_cross_entropy_with_logits(labels, logits)

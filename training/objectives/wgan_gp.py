@@ -2,11 +2,11 @@
 import tensorflow as tf
 
 from networks.growth import lerp
-from training.objectives.objective import Objective, Update
+from training.objectives.objective import Objective, label_penalty
 
 
 class WGANGP(Objective):
-    """`D_repeats` D steps, each followed by the moving average and each with reals of its own, then one G step."""
+    """Wasserstein loss with a gradient penalty, in ProGAN's rounds."""
 
     @property
     def statistics(self):
@@ -14,8 +14,7 @@ class WGANGP(Objective):
         return ['D_loss', 'G_loss', 'real_scores', 'fake_scores', 'mixed_scores', 'mixed_norms', 'epsilon_penalty', *labels]
 
     def round(self):
-        D_steps = [Update('D', 'D_loss', self.discriminator_loss, averages=True, minibatch=i) for i in range(self.D_repeats)]
-        return [*D_steps, Update('G', 'G_loss', self.generator_loss, minibatch=self.D_repeats - 1)]
+        return self.D_then_G(self.discriminator_loss, self.generator_loss)
 
     def generator_loss(self, at, element, draws):
         """-score(G(z, y)) + cond_weight * xent(y, logits)."""
@@ -23,7 +22,7 @@ class WGANGP(Objective):
         scores, logits = at.D(at.G(draws.latents, labels), labels)
         loss, terms = -scores, {}
         if self.label_size:
-            terms['G_label_penalty_fakes'] = _xent(labels, logits)
+            terms['G_label_penalty_fakes'] = label_penalty(labels, logits)
             loss += self.settings.cond_weight * terms['G_label_penalty_fakes']
         return loss, terms
 
@@ -46,8 +45,8 @@ class WGANGP(Objective):
                 + settings.wgan_epsilon * terms['epsilon_penalty'])
         if self.label_size:
             real_logits, fake_logits = tf.split(logits, 2)
-            terms['label_penalty_reals'] = _xent(labels, real_logits)
-            terms['label_penalty_fakes'] = _xent(labels, fake_logits)
+            terms['label_penalty_reals'] = label_penalty(labels, real_logits)
+            terms['label_penalty_fakes'] = label_penalty(labels, fake_logits)
             loss += settings.cond_weight * (terms['label_penalty_reals'] + terms['label_penalty_fakes'])
         return loss, terms
 
@@ -65,7 +64,3 @@ def _score_and_gradient_norm(at, images, labels):
     norms = tf.where(nonzero, tf.sqrt(tf.where(nonzero, squares, 1.0)), 0.0)
     # The norm is that of the full-resolution gradient: a pixel here spreads over 4^level pixels, 1/4^level to each.
     return scores, norms / 2 ** at.level
-
-
-def _xent(labels, logits):
-    return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
