@@ -7,6 +7,7 @@ later ones win; overrides come last.
 import ast
 import dataclasses
 import json
+import math
 import os
 import types
 import typing
@@ -108,8 +109,7 @@ def resolve(names, overrides=()):
     values = {}
     for name in base + names:
         values |= PRESETS[name].values
-    kinds = {key: value for key, _, value in (text.partition('=') for text in overrides)}
-    config = _of_kinds(Config(description='-'.join(names)), values | kinds)
+    config = _of_kinds(Config(description='-'.join(names)), values | _kinds_of(overrides))
     types_ = dict(_fields(config))
     for name in names:
         for key in PRESETS[name].values.keys() - types_.keys():
@@ -132,7 +132,7 @@ def _check_names(names):
 
 def override(config, overrides):
     """Applies `section.key=value` strings, each checked against the field's type, and checks the whole -> Config."""
-    config = _of_kinds(config, {key: value for key, _, value in (text.partition('=') for text in overrides)})
+    config = _of_kinds(config, _kinds_of(overrides))
     types_ = dict(_fields(config))
     values = {}
     for text in overrides:
@@ -165,8 +165,18 @@ def load(path):
 
 def from_json(text):
     """JSON text -> Config, every key and type checked."""
-    tree = json.loads(text)
-    config = Config(description=tree.pop('description', ''))
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'it is no JSON ({error}).') from error
+    sections = tree if isinstance(tree, dict) else {}
+    description = sections.pop('description', '')
+    known = Config.__dataclass_fields__.keys() - {'description'}
+    wrong = [name for name, items in sections.items() if name not in known or not isinstance(items, dict)]
+    if not sections or wrong or not isinstance(description, str):
+        raise ValueError(f'it holds {wrong[0] if wrong else "something else"!r} where the sections '
+                         f'{", ".join(sorted(known))} of a run should be.')
+    config = Config(description=description)
     # Files from before there was a choice name no kind: they mean the default.
     config = _of_kinds(config, {f'{name}.kind': tree[name]['kind'] for name in _KINDS if 'kind' in tree.get(name, {})})
     types_ = dict(_fields(config))
@@ -177,7 +187,7 @@ def from_json(text):
             if name not in types_:
                 raise ValueError(_unknown(name, config))
             if isinstance(value, dict):  # JSON knows no integer keys.
-                value = {int(k): v for k, v in value.items()}
+                value = {int(k) if k.removeprefix('-').isdecimal() else k: v for k, v in value.items()}
             values[name] = _checked(name, value, types_[name])
     config = _replace(config, values)
     _check(config)
@@ -201,10 +211,16 @@ def _fields(config):
             yield from ((f'{section.name}.{name}', hint) for name, hint in hints.items())
 
 
+def _kinds_of(overrides):
+    """{'network.kind', 'loss.kind': value} of the overrides that choose one."""
+    pairs = {key: value for key, _, value in (text.partition('=') for text in overrides)}
+    return {key: _parse(key, pairs[key], str) for key in (f'{name}.kind' for name in _KINDS) if key in pairs}
+
+
 def _of_kinds(config, values):
     """The config with sections of the kinds that `values` name, new ones with their defaults."""
     for name, table in _KINDS.items():
-        kind = values.get(f'{name}.kind', getattr(config, name).kind)
+        kind = _checked(f'{name}.kind', values.get(f'{name}.kind', getattr(config, name).kind), str)
         if kind not in table:
             raise ValueError(f'{name}.kind is {kind!r}; it must be one of {", ".join(map(repr, table))}.')
         if kind != getattr(config, name).kind:
@@ -236,7 +252,7 @@ def _parse(key, text, hint):
     if literal is text:
         try:
             literal = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             literal = text
     options = typing.get_args(hint) or (hint,)
     if str in options and type(literal) not in options:
@@ -269,8 +285,12 @@ def _check(config):
         zero = getattr(config, section).__dataclass_fields__[key].metadata.get('zero', False)
         if name in _CHOICES and value not in _CHOICES[name]:
             raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(map(repr, _CHOICES[name]))}.')
+        if isinstance(value, dict) and not all(size >= 4 and size & (size - 1) == 0 for size in value):
+            raise ValueError(f'{name} is {value}; its keys are resolutions, powers of two from 4 on.')
         for number in value.values() if isinstance(value, dict) else [value]:
             numeric = isinstance(number, int | float) and not isinstance(number, bool)
+            if numeric and not math.isfinite(number):
+                raise ValueError(f'{name} is {value}; it must be finite.')
             if numeric and not (number > 0 or (number == 0 and zero)):
                 raise ValueError(f'{name} is {value}; it must be positive{" or 0" if zero else ""}.')
     for name in ('beta1', 'beta2'):

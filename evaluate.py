@@ -134,11 +134,12 @@ def make(folder, specs, resolution, reals, mirror, graph):
     from metrics.frechet_inception_distance import load_statistics
     from metrics.run_evaluation import RunEvaluation
     from serving.generate import first_devices
-    os.makedirs(folder, exist_ok=True)
-    return RunEvaluation(
+    evaluation = RunEvaluation(
         folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, graph,
         load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch,
         first_devices(FLAGS.devices), FLAGS.minibatch)
+    os.makedirs(folder, exist_ok=True)
+    return evaluation
 
 
 def report(evaluation, rows):

@@ -114,6 +114,7 @@ def training_video():
     run_dir = runs.locate(FLAGS.results_dir, FLAGS.network)
     snapshots = snapshots_by_nimg(run_dir)
     nimgs, num_frames = [*snapshots], frame_count()
+    load_Gs(snapshots[nimgs[0]])  # What is wrong with it or with the options is told before a frame is made.
     shown = videos.latest_before(videos.training_moments(nimgs[-1], num_frames, FLAGS.time_warp), nimgs)
     seconds = videos.training_times(run_dir)
 

@@ -30,6 +30,13 @@ class Network(keras.Model):
         self.label_size = label_size
         self.seed = seed
         self.settings = self.Settings(**settings).for_dtype(self.compute_dtype)
+        try:
+            least = min(self.fmaps(stage) for stage in range(self.resolution_log2))
+        except (ArithmeticError, TypeError, ValueError):
+            least = 0
+        if least < 1:
+            raise ValueError(f'fmap_base {self.settings.fmap_base}, fmap_decay {self.settings.fmap_decay} and fmap_max '
+                             f'{self.settings.fmap_max} leave a layer without feature maps; raise fmap_base or fmap_max.')
         self.named_layers = {}  # E.g. '8x8/Conv0_up'; in the order of creation.
         self._levels = {}       # The level of each layer's resolution: training has reached it at this level and below.
         self.build()

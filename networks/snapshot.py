@@ -11,6 +11,7 @@ import os
 from typing import NamedTuple
 
 import h5py
+import tensorflow as tf
 
 from files import replacing
 from networks.architectures import FIRST, network_class
@@ -18,6 +19,8 @@ from networks.network import DiscriminatorNetwork, GeneratorNetwork
 
 _FORMAT, _VERSION = 'progan snapshot', 2
 NAMES = ('G', 'D', 'Gs')
+# What reading a damaged file, or building the networks that it describes, may end in.
+_DAMAGED = (OSError, KeyError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError, tf.errors.OpError)
 
 
 class Snapshot(NamedTuple):
@@ -57,14 +60,16 @@ def load_snapshot(path, names=NAMES, dtype=None):
             kind = file.attrs['kind'] if file.attrs['version'] > 1 else FIRST
             networks = {name: _read_network(path, file, kind, name, dtype) for name in names}
             return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=int(file.attrs['nimg']))
-    except (OSError, KeyError, RuntimeError, TypeError) as error:
+    except _DAMAGED as error:
         raise ValueError(f'{path} is truncated, damaged or not an HDF5 snapshot ({error}); use another one.') from error
 
 
 def feature_maps(path):
     """The most feature maps of a snapshot's networks, without building them; None where the file does not tell."""
-    with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError), h5py.File(path, 'r') as file:
-        return json.loads(file['Gs'].attrs['arguments'])['fmap_max']
+    with contextlib.suppress(*_DAMAGED, ValueError), h5py.File(path, 'r') as file:
+        maps = json.loads(file['Gs'].attrs['arguments'])['fmap_max']
+        return maps if isinstance(maps, int) else None
+    return None
 
 
 def _read_network(path, file, kind, name, dtype):

@@ -75,6 +75,34 @@ def test_json_of_another_shape_is_refused():
         from_json(text.replace('"devices": 1', '"devices": "one"'))
 
 
+@pytest.mark.parametrize('text, sentence', [
+    ('[]', "holds 'something else' where the sections"), ('5', 'where the sections'), ('null', 'where the sections'),
+    ('{', 'is no JSON'), ('[' * 100_000, 'is no JSON'),
+    ('{"data": 5}', "holds 'data' where"), ('{"foo": {}}', "holds 'foo'"),
+    ('{"description": 5, "data": {}}', 'where the sections'), ('{"network": null}', "holds 'network'"),
+    ('{"network": {"kind": []}}', 'network.kind is [], a list'),
+    ('{"loss": {"kind": "x"}}', "loss.kind is 'x'; it must be one"),
+    ('{"schedule": {"minibatch_dict": {"a": 1}}}', "schedule.minibatch_dict resolution is 'a'"),
+    ('{"schedule": {"minibatch_dict": {"7": 1}}}', 'powers of two'), ('{"train": {"total_kimg": 1e999}}', 'must be finite')])
+def test_a_config_file_of_another_shape_is_one_sentence(text, sentence):
+    with pytest.raises(ValueError) as error:
+        from_json(text)
+    assert sentence in str(error.value) and str(error.value).endswith('.')
+
+
+def test_a_kind_chooses_the_section_and_files_without_one_mean_the_first():
+    config = resolve([], ['network.kind="progan"', 'loss.kind=wgan_gp'])
+    assert (config.network.kind, config.loss.kind) == ('progan', 'wgan_gp')
+    text = to_json(config).replace('"kind": "progan",', '').replace('"kind": "wgan_gp",', '')
+    assert '"kind"' not in text and from_json(text) == config
+
+
+def test_a_key_of_another_kind_is_told(monkeypatch):
+    monkeypatch.setitem(configs.LOSSES, 'other', type('Loss', (), {'__dataclass_fields__': {'weight': None}}))
+    with pytest.raises(ValueError, match="^loss.weight belongs to other; this run's loss is wgan_gp.$"):
+        resolve([], ['loss.weight=1'])
+
+
 def test_describe_names_everything():
     text = configs.describe()
     assert all(name in text for name in configs.PRESETS)

@@ -73,11 +73,8 @@ class Schedule:
             raise ValueError(f'The minibatch at {resolution}x{resolution} is {wanted}, too small for {self.num_devices} '
                              f'devices; raise schedule.minibatch_base or schedule.minibatch_dict, or use fewer devices.')
         share = minibatch // self.num_devices
-        slices = -(-share // self.minibatch_per_device.get(resolution, share))
-        if share % slices:
-            raise ValueError(f'At {resolution}x{resolution} each device gets {share} images, which cannot be taken in equal '
-                             f'parts of at most {self.minibatch_per_device[resolution]}; change '
-                             f'schedule.minibatch_per_device or schedule.minibatch_dict.')
+        most = self.minibatch_per_device.get(resolution, share)
+        slices = next(count for count in range(1, share + 1) if share % count == 0 and share // count <= most)
         rampup = min(nimg / 1000 / self.rampup_kimg, 1) if self.rampup_kimg else 1
         return Phase(
             lod, level, resolution, minibatch,

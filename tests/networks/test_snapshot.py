@@ -5,7 +5,7 @@ from numpy.testing import assert_array_equal
 
 from networks.architectures import copy_variables
 from networks.progan import Discriminator, Generator
-from networks.snapshot import assign, load_snapshot, save_snapshot
+from networks.snapshot import assign, feature_maps, load_snapshot, save_snapshot
 
 ARGUMENTS = dict(resolution=8, num_channels=1, label_size=2, fmap_base=32, fmap_max=8)
 
@@ -56,6 +56,17 @@ def test_a_foreign_hdf5_file_is_refused(tmp_path):
         file['x'] = np.zeros(3)
     with pytest.raises(ValueError, match='not a snapshot of this project'):
         load_snapshot(tmp_path / 'other.h5')
+
+
+@pytest.mark.parametrize('arguments', [
+    '[]', '5', 'null', '{"fmap_max": "8"}', '{"fmap_max": [8]}', '{"fmap_max": 0}', '{"fmap_decay": 1e9}',
+    '{"fmap_base": 0}', '{"resolution": 1099511627776}', '{"latent_size": 1000000000000}', '{"other": 1}'])
+def test_arguments_that_build_nothing_are_refused(path, arguments):
+    with h5py.File(path, 'a') as file:
+        file['Gs'].attrs['arguments'] = arguments
+    assert feature_maps(path) in (None, 0)
+    with pytest.raises(ValueError, match='network.h5 .*;|leave a layer without feature maps'):
+        load_snapshot(path)
 
 
 def test_a_missing_variable_is_named(path):
