@@ -77,7 +77,7 @@ def test_json_of_another_shape_is_refused():
 
 @pytest.mark.parametrize('text, sentence', [
     ('[]', "holds 'something else' where the sections"), ('5', 'where the sections'), ('null', 'where the sections'),
-    ('{', 'is no JSON'), ('[' * 100_000, 'is no JSON'),
+    ('{', 'is no JSON'), pytest.param('[' * 100_000, 'is no JSON', id='deep'),
     ('{"data": 5}', "holds 'data' where"), ('{"foo": {}}', "holds 'foo'"),
     ('{"description": 5, "data": {}}', 'where the sections'), ('{"network": null}', "holds 'network'"),
     ('{"network": {"kind": []}}', 'network.kind is [], a list'),
