@@ -32,7 +32,7 @@ def replacing(path):
     try:
         yield partial
         replace(partial, path)
-    except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full.
+    except OSError as error:
         raise OSError(f'{path} cannot be written ({error}); free disk space or check permissions.') from error
     finally:
         if os.path.exists(partial):
