@@ -4,6 +4,7 @@ import runtime  # isort: skip (it must come before TensorFlow)
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 
 import numpy as np
@@ -58,6 +59,8 @@ def staged(base):
 
     TensorFlow Serving watches `base` for folders that are numbers, each a SavedModel, and minds nothing else there.
     """
+    import tensorflow as tf
+    new = [path for path in (base, *map(str, pathlib.Path(base).parents)) if not os.path.exists(path)]
     os.makedirs(base, exist_ok=True)
     version = str(max([int(name) for name in os.listdir(base) if name.isdecimal()], default=0) + 1)
     folder = os.path.join(base, f'{version}.partial')
@@ -67,8 +70,14 @@ def staged(base):
         yield folder, version
         for name in os.listdir(folder):
             os.replace(os.path.join(folder, name), os.path.join(base, name))
+    except (OSError, RuntimeError, tf.errors.OpError) as error:  # What a full disk raises depends on who writes.
+        raise OSError(f'{base} cannot be written ({str(error).strip().splitlines()[0]}); free disk space or check '
+                      f'permissions.') from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        for path in new:
+            with contextlib.suppress(OSError):  # Not empty: all went well.
+                os.rmdir(path)
 
 
 def export_saved_model(folder, Gs, D, lod):

@@ -1,25 +1,110 @@
-"""Files that appear complete or not at all, and their checksums."""
+"""Files that appear complete or not at all, folders that one process at a time writes, and checksums."""
 import contextlib
+import errno
 import hashlib
 import os
+import re
+import shutil
+import socket
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing is locked.
+    fcntl = None
+
+_PARTIAL = re.compile(r'\.(\d{1,9})\..+')  # The process that writes it, and what it will be called.
+
+
+def partial_path(path):
+    """The name of a new file or folder beside `path`, with its ending: hidden, and of this process alone."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f'.{os.getpid()}.{name}')
 
 
 @contextlib.contextmanager
 def replacing(path):
     """Yields the name of a new file beside `path`, with its ending, which takes the place of `path` when all went well.
 
-    After an error the new file is gone and the old one as it was; OSError says what could not be written.
+    After an error the new file is gone and the old one as it was, after a power failure one of them is there whole; OSError
+    says what could not be written.
     """
-    folder, name = os.path.split(path)
-    partial = os.path.join(folder, f'.{os.getpid()}.{name}')  # Hidden, and of this process alone.
+    partial = partial_path(path)
     try:
         yield partial
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full.
+        replace(partial, path)
+    except OSError as error:
         raise OSError(f'{path} cannot be written ({error}); free disk space or check permissions.') from error
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+def replace(partial, path):
+    """Moves a file to the place of another, which it takes only when its bytes are on the disk."""
+    _sync(partial)
+    os.replace(partial, path)
+    _sync(os.path.dirname(path) or '.')
+
+
+def _sync(path):
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # Folders of some network drives.
+            raise
+    finally:
+        os.close(opened)
+
+
+def sweep(folder):
+    """Removes what killed processes left half written in a folder."""
+    for name in os.listdir(folder):
+        match = _PARTIAL.fullmatch(name)
+        if match and not _lives(int(match[1])):
+            remove(os.path.join(folder, name))
+
+
+def remove(path):
+    """Removes a file or a folder with all that is in it."""
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    else:
+        os.remove(path)
+
+
+def _lives(process):
+    if process == os.getpid():  # The number of an earlier one.
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # Someone else's.
+        pass
+    return True
+
+
+@contextlib.contextmanager
+def locked(folder, doing, advice):
+    """Holds the file `lock` of a folder, which the end of the process frees, however it ends.
+
+    BlockingIOError names the process that holds it: FOLDER is being `doing` by ...; `advice`.
+    """
+    with open(os.path.join(folder, 'lock'), 'a+') as file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read(200).strip() or 'another process'
+            raise BlockingIOError(f'{folder} is being {doing} by {holder}; {advice}.') from error
+        except OSError:  # A file system without locks.
+            pass
+        with contextlib.suppress(OSError):  # A full disk: the lock holds, if namelessly.
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f'process {os.getpid()} on {socket.gethostname()}'.encode())
+        yield
 
 
 def sha256(path):

@@ -1,14 +1,17 @@
 """Run folders: results/000-description, numbered upward.
 
 A run folder holds config.json, log.txt, stats.jsonl, reals.png, fakes*.png, network-snapshot-*.h5, network-final.h5,
-TensorBoard's event files, `checkpoints/`, and `finished` once training is done.
+TensorBoard's event files, `checkpoints/`, `lock`, which names the process that trains, and `finished` once training is done.
 """
 import os
 import re
 
+import files
 from files import replacing
 
 _RUN = re.compile(r'(\d{3,})-.*')
+_CHECKPOINT = re.compile(r'ckpt-(\d+)\.(index|data-.*)')
+_STRAY_CHECKPOINT = re.compile(r'ckpt-\d+_temp|checkpoint\.tmp.*')  # What TensorFlow leaves when it is killed.
 _SNAPSHOT = re.compile(r'network-(?:snapshot-(\d{6})|final)\.h5')
 
 
@@ -30,9 +33,44 @@ def save_config(run_dir, text):
         file.write(text)
 
 
+def locked(run_dir):
+    """Context in which no other process trains the run; BlockingIOError when one does."""
+    return files.locked(run_dir, 'trained', f'watch it with tensorboard --logdir={run_dir}, or stop that process first')
+
+
+def sweep(run_dir):
+    """Removes what killed processes left half written."""
+    folder = checkpoint_dir(run_dir)
+    files.sweep(run_dir)
+    if os.path.isdir(folder):
+        files.sweep(folder)
+        for name in filter(_STRAY_CHECKPOINT.fullmatch, os.listdir(folder)):
+            files.remove(os.path.join(folder, name))
+
+
+def checkpoint_dir(run_dir):
+    """The folder of the checkpoints."""
+    return os.path.join(run_dir, 'checkpoints')
+
+
+def checkpoints(run_dir):
+    """{number: {path}} of the files of each checkpoint, the newest first; one without its index was never complete."""
+    folder, found = checkpoint_dir(run_dir), {}
+    for match in map(_CHECKPOINT.fullmatch, os.listdir(folder) if os.path.isdir(folder) else ()):
+        if match:
+            found.setdefault(int(match[1]), set()).add(os.path.join(folder, match[0]))
+    return dict(sorted(found.items(), reverse=True))
+
+
 def has_checkpoint(run_dir):
     """Whether there is a checkpoint to resume from."""
-    return os.path.exists(os.path.join(run_dir, 'checkpoints', 'checkpoint'))
+    return any(path.endswith('.index') for paths in checkpoints(run_dir).values() for path in paths)
+
+
+def has_trained(run_dir):
+    """Whether a run has anything to lose."""
+    statistics = os.path.join(run_dir, 'stats.jsonl')
+    return os.path.exists(statistics) and os.path.getsize(statistics) > 0 or bool(snapshots(run_dir))
 
 
 def locate(results_dir, run):

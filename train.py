@@ -1,5 +1,6 @@
 """Trains a ProGAN: `python train.py --config=celebahq,v2-8gpus,fp16`; without flags, the demo on handwritten digits."""
 import runtime  # isort: skip (it must come before TensorFlow)
+import contextlib
 import os
 
 from absl import flags
@@ -37,17 +38,24 @@ def main(argv):
     runtime.suit_threads_to(config.network.fmap_max, one_device)
     from training import describe, devices, loop  # Only now: they import TensorFlow.
     strategy = devices.make_strategy(config.train.devices, FLAGS.cpu_devices, config.train.deterministic)
-    init_from = None if run_dir and runs.has_checkpoint(run_dir) else config.train.init_from
-    parts = loop.build(config, strategy, init_from)
-    if FLAGS.dry_run:
-        print(describe.describe(config, *parts))
-        return
-    if not run_dir:
-        number = devices.from_chief(strategy, lambda: runs.create(FLAGS.results_dir, config.description))
-        run_dir = runs.locate(FLAGS.results_dir, str(number))
-    if devices.worker(strategy)[0] == 0:
-        runs.save_config(run_dir, configs.to_json(config))
-    loop.train(config, run_dir, strategy, *parts)
+    chief = devices.worker(strategy)[0] == 0
+    with contextlib.ExitStack() as held:
+        if run_dir and chief and not FLAGS.dry_run:
+            held.enter_context(runs.locked(run_dir))
+            runs.sweep(run_dir)
+        init_from = None if run_dir and runs.has_checkpoint(run_dir) else config.train.init_from
+        parts = loop.build(config, strategy, init_from)
+        if FLAGS.dry_run:
+            print(describe.describe(config, *parts))
+            return
+        if not run_dir:
+            number = devices.from_chief(strategy, lambda: runs.create(FLAGS.results_dir, config.description))
+            run_dir = runs.locate(FLAGS.results_dir, str(number))
+            if chief:
+                held.enter_context(runs.locked(run_dir))
+        if chief:
+            runs.save_config(run_dir, configs.to_json(config))
+        loop.train(config, run_dir, strategy, *parts)
 
 
 def resumed_config(run_dir, overrides):

@@ -1,36 +1,38 @@
-"""Reads downloaded pickle files without running anything that is in them."""
-import pickle
-
+"""The arrays in the pickles of data sets (CIFAR, SVHN)."""
 import numpy as np
 
+import pickles
 
-def _encode(text, encoding):
-    """What pickles of Python 3 hold instead of bytes, for old protocols."""
-    if encoding != 'latin1':
-        raise pickle.UnpicklingError(f'text encoded as {encoding}')
-    return text.encode(encoding)
+_DATA_SETS = pickles.Kind('data set', max_bytes=1 << 30, old=True)  # The largest, SVHN's, have some 100 MB.
 
 
-ALLOWED = {('numpy', 'ndarray'): np.ndarray, ('numpy', 'dtype'): np.dtype, ('_codecs', 'encode'): _encode}
-for _module in ('numpy.core', 'numpy._core'):  # Before and since NumPy 2.
-    ALLOWED[f'{_module}.multiarray', '_reconstruct'] = np._core.multiarray._reconstruct
-    ALLOWED[f'{_module}.multiarray', 'scalar'] = np._core.multiarray.scalar
-    ALLOWED[f'{_module}.numeric', '_frombuffer'] = np._core.numeric._frombuffer
+def arrays(path, *keys):
+    """The arrays of a dict under `keys`, or without keys the two of a pair -> [np.ndarray]; lists of numbers are arrays too.
+
+    Raises FileNotFoundError, or ValueError if the file holds anything else there.
+    """
+    contents = pickles.read(path, _DATA_SETS)
+    if keys:
+        if not isinstance(contents, dict) or not set(keys) <= set(contents):
+            raise ValueError(f"'{path}' does not hold a dict with the keys {', '.join(keys)}; download it again.")
+        contents = [contents[key] for key in keys]
+    elif not isinstance(contents, tuple | list) or len(contents) != 2:
+        raise ValueError(f"'{path}' does not hold a pair of images and labels; download it again.")
+    return [_array(path, value) for value in contents]
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for '{module}.{name}', which no data set needs")
-        return ALLOWED[module, name]
+def _scalar(item):
+    filled = isinstance(item, pickles.Array) and item.value is not None and item.value.ndim == 0
+    return item.value.item() if filled else item
 
 
-def load(path):
-    """Contents of a pickle file that consists of containers, numbers, strings and NumPy arrays; Python 2's are latin-1."""
-    try:
-        with open(path, 'rb') as file:
-            return _Unpickler(file, encoding='latin1').load()
-    except OSError:
-        raise
-    except Exception as error:  # A damaged pickle can raise anything.
-        raise ValueError(f"'{path}' is not read: it is damaged or unsafe ({error}).") from error
+def _array(path, value):
+    if isinstance(value, pickles.Array) and value.value is not None and value.value.ndim:
+        return value.value
+    if isinstance(value, list):
+        # Text and nested lists could take any memory as an array.
+        numbers = [_scalar(item) for item in value]
+        if value and all(type(number) is int and abs(number) < 1 << 62 for number in numbers):
+            return np.array(numbers)
+    raise ValueError(f"'{path}' holds something else where a data set has an array or a list of whole numbers; download it "
+                     f'again.')

@@ -132,7 +132,7 @@ def cifar100(cifar100_dir, *, expected_images=50000):
 
 
 def _cifar(folder, names, key, num_classes, expected_images):
-    batches = [_keys(path, pickles.load(path), 'data', key) for path in _found(folder, *names)]
+    batches = [pickles.arrays(path, 'data', key) for path in _found(folder, *names)]
     images, classes = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     images, labels = _checked(folder, images, classes, num_classes, (3, 32, 32), expected_images)
     return from_arrays(images, labels).shuffled()
@@ -151,12 +151,7 @@ def svhn(svhn_dir, *, expected_images=73257):
         images, classes = _read_mat(path)
         images = images.transpose(3, 2, 0, 1) if images.ndim == 4 else images  # From [H, W, C, N].
     else:
-        parts = []
-        for path in _found(svhn_dir, *(f'train_{i}.pkl' for i in (1, 2, 3))):
-            contents = pickles.load(path)
-            if not isinstance(contents, (tuple, list)) or len(contents) != 2:
-                raise ValueError(f"'{path}' does not hold a pair of images and labels.")
-            parts.append(contents)
+        parts = [pickles.arrays(path) for path in _found(svhn_dir, *(f'train_{i}.pkl' for i in (1, 2, 3)))]
         images, classes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     classes = np.where(classes == 10, 0, classes)  # The site's files call the digit 0 class 10.
     return from_arrays(*_checked(svhn_dir, images, classes, 10, (3, 32, 32), expected_images)).shuffled()

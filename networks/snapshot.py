@@ -6,6 +6,7 @@ variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO); the file's
 Version 1, from before there was a choice, holds no `kind`: its networks are of the first.
 """
 import contextlib
+import io
 import json
 import os
 from typing import NamedTuple
@@ -33,13 +34,16 @@ class Snapshot(NamedTuple):
 
 def save_snapshot(path, G, D, Gs, nimg=0):
     """Writes the three networks to `path`, which appears complete or not at all."""
-    with replacing(path) as partial, h5py.File(partial, 'w') as file:
+    image = io.BytesIO()  # HDF5 crashes where a disk fills up, so it never sees one.
+    with h5py.File(image, 'w') as file:
         file.attrs.update(format=_FORMAT, version=_VERSION, kind=G.kind, nimg=int(nimg))
         for name, network in (('G', G), ('D', D), ('Gs', Gs)):
             group = file.create_group(name)
             group.attrs['arguments'] = json.dumps(network.build_arguments())
             for variable_name, variable in network.named_variables().items():
                 group[variable_name] = variable.numpy()
+    with replacing(path) as partial, open(partial, 'wb') as file:
+        file.write(image.getbuffer())
 
 
 def load_snapshot(path, names=NAMES, dtype=None):

@@ -1,8 +1,17 @@
 """Official network files (G, D, Gs) -> this project's networks; nothing in such a file is ever run."""
+import pickles
 from networks.snapshot import Snapshot
 from official import progan
-from official.pickles import Network, read_pickle
 
+NETWORKS = pickles.Kind(
+    'network', max_bytes=4 << 30,  # A 1024x1024 file has about 280 MB.
+    names={('tfutil', 'Network'): pickles.INSTANCE,
+           ('network', 'Network'): pickles.INSTANCE,  # The Theano version's.
+           ('collections', 'OrderedDict'): pickles.DICT},
+    foreign={'dnnlib': 'is a StyleGAN network (TensorFlow 1); it needs the loader of the StyleGAN repository that '
+                       'made it (dnnlib.tflib), this project reads ProGAN networks only',
+             'torch_utils': 'is a StyleGAN network (PyTorch); it needs legacy.load_network_pkl of the '
+                            'stylegan2-ada-pytorch or stylegan3 repository, this project reads ProGAN networks only'})
 READERS = (progan,)  # Modules of `functions`, `describe` and `build`: one per method whose files are read.
 NAMES = ('G', 'D', 'Gs')
 
@@ -24,9 +33,9 @@ def load_official(path, names=NAMES, dtype=None):
 
 
 def _states(path):
-    content = read_pickle(path)
+    content = pickles.read(path, NETWORKS)
     if not (isinstance(content, tuple | list) and len(content) == 3
-            and all(isinstance(item, Network) and item.state is not None for item in content)):
+            and all(isinstance(item, pickles.Instance) and item.state is not None for item in content)):
         several = isinstance(content, tuple | list)
         found = f'{len(content)} items' if several else f'one {type(content).__name__}'
         raise ValueError(f'{path} holds {found}; an official network file holds three networks, G, D and Gs.')

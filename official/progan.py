@@ -8,7 +8,7 @@ import numpy as np
 
 from networks.progan import Discriminator, Generator
 from networks.snapshot import assign
-from official.pickles import Array
+from pickles import Array
 
 _CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
 _FUNCTIONS = {'G': ('G_paper',), 'Gs': ('G_paper',), 'D': ('D_paper',)}

@@ -1,6 +1,9 @@
 """Frames -> MP4, animated WebP or GIF, and the frames of a video of a run's training."""
+import contextlib
+import itertools
 import json
 import os
+import subprocess
 
 import numpy as np
 import PIL.Image
@@ -35,19 +38,32 @@ def save_video(frames, path, fps):
 
 def _save_mp4(frames, path, fps):
     import imageio_ffmpeg  # Its wheel carries the ffmpeg program; only videos need it.
-    writer = None
+    frames, sent = iter(frames), 0
+    first = next(frames)
+    h, w, c = first.shape
+    # H.264 in 4:2:0, which every player shows, needs even sizes.
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), '-y', '-v', 'error', '-f', 'rawvideo', '-s', f'{w}x{h}', '-r', str(fps),
+               '-pix_fmt', 'gray' if c == 1 else 'rgb24', '-i', '-', '-vcodec', 'libx264', '-crf', '10',
+               '-pix_fmt', 'yuv420p', '-vf', 'scale=ceil(iw/2)*2:ceil(ih/2)*2', path]
+    # Apart from our process group, so that Ctrl-C does not end it before us.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as encoder:
+        try:
+            with contextlib.suppress(BrokenPipeError):  # It has ended early, as its status says.
+                for frame in itertools.chain([first], frames):
+                    encoder.stdin.write(np.ascontiguousarray(frame))
+                    sent += 1
+        except BaseException:
+            encoder.kill()
+            raise
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                encoder.stdin.close()
     try:
-        for frame in frames:
-            if writer is None:
-                h, w, c = frame.shape
-                # H.264 in 4:2:0, which every player shows, needs even sizes; quality 0..10.
-                writer = imageio_ffmpeg.write_frames(
-                    path, (w, h), fps=fps, pix_fmt_in='gray' if c == 1 else 'rgb24', quality=8, macro_block_size=2)
-                writer.send(None)
-            writer.send(np.ascontiguousarray(frame))
-    finally:
-        if writer is not None:
-            writer.close()
+        written, _ = imageio_ffmpeg.count_frames_and_secs(path)
+    except RuntimeError:  # It is no video at all.
+        written = 0
+    if encoder.returncode or written != sent:
+        raise OSError(f'{written} of {sent} frames are in the file, and the encoder ended with status {encoder.returncode}')
 
 
 def training_moments(total_nimg, num_frames, time_warp):

@@ -16,6 +16,15 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 4)
 
 
+def pytest_addoption(parser):
+    parser.addoption('--cases', type=int, default=300, help='Mutated files per fuzzer.')
+
+
+@pytest.fixture
+def cases(request):
+    """How many mutated files a fuzzer is to try."""
+    return request.config.getoption('--cases')
+
 
 @pytest.fixture(scope='session')
 def goldens():

@@ -68,18 +68,23 @@ def train(config, run_dir, strategy, dataset, schedule, state):
         objective = OBJECTIVES[config.loss.kind](config.loss, dataset.label_size, options.D_repeats)
         position = Position()
         checkpoints = Checkpoints(run_dir, state, objective.variables, position)
-        resumed = checkpoints.restore()
+        resumed, remarks = checkpoints.restore()
     iteration = Iteration(strategy, state, objective, seed=options.seed, rounds=options.minibatch_repeats, jit=options.jit)
     minibatches = options.minibatch_repeats * iteration.minibatches
     stream = Stream(strategy, dataset, minibatches, options.seed, config.data.mirror)
-    averages, clock = Averages(iteration.names), Clock()
+    averages, clock = Averages(iteration.names, position.sums), Clock(position.tick_seconds)
+    position.sums, position.tick_seconds = None, 0.0
     maintenance = NoMaintenance() if not chief else Maintenance(
         run_dir, options, config.data.mirror, dataset, state, position, total_nimg)
     maintenance.say(f'{"Resuming" if resumed else "Training"} {run_dir}: {dataset.name}, {dataset.num_images} images of '
                     f'{dataset.resolution}x{dataset.resolution}, {strategy.num_replicas_in_sync} device(s), '
                     f'{num_workers} worker(s), {options.precision}, {position.nimg / 1000:g} of {options.total_kimg:g} kimg')
+    for remark in remarks:
+        maintenance.say(remark)
     if not resumed:
         maintenance.save_fakes(schedule.at(0).lod)
+        if chief:
+            checkpoints.save()  # From here on the run has one, or has lost it.
 
     def prepare_next():
         """Compiles the graph of the next stretch of the schedule."""
@@ -123,6 +128,8 @@ def train(config, run_dir, strategy, dataset, schedule, state):
     if chief and done:
         runs.mark_finished(run_dir)
     elif chief:
+        position.seconds += clock.maintenance
+        position.tick_seconds, position.sums = clock.end_steps() - clock.maintenance, averages.stop()
         checkpoints.save()
     maintenance.say(f'Finished {run_dir}.' if done else f'Stopped at {position.nimg / 1000:.3f} kimg; continue with '
                     f'--resume={os.path.basename(run_dir)}.')

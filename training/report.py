@@ -5,6 +5,7 @@ import os
 import sys
 import time
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
@@ -105,8 +106,8 @@ def _drop_later_records(path, nimg):
             try:
                 if json.loads(line)['nimg'] <= nimg:
                     kept.append(line)
-            except ValueError:  # Cut off when the run was killed.
-                break
+            except (ValueError, KeyError, TypeError):  # Cut off when the run was killed.
+                continue
     with replacing(path) as partial, open(partial, 'w') as file:
         file.writelines(kept)
 
@@ -114,8 +115,12 @@ def _drop_later_records(path, nimg):
 class Averages:
     """Means of the iterations' statistics since the last `take`, summed on the device so that no step waits for them."""
 
-    def __init__(self, names):
+    def __init__(self, names, sums=None):
+        """`sums`: what `stop` returned, to go on with."""
         self.names, self.iterations, self._values, self._counts = names, 0, None, 0
+        if sums:
+            self.iterations, self._counts = sums['iterations'], np.array(sums['counts'])
+            self._values = tf.constant(sums['values'], tf.float32)
 
     def add(self, sums):
         """Adds the Sums of an iteration."""
@@ -131,11 +136,19 @@ class Averages:
         return means
 
 
+    def stop(self):
+        """-> the sums so far, as JSON holds them exactly, or None."""
+        if self._values is None:
+            return None
+        return {'iterations': self.iterations, 'counts': self._counts.tolist(), 'values': self._values.numpy().tolist()}
+
+
 class Clock:
     """What a tick's steps took, and the maintenance (pictures, snapshots, metrics) after the tick before."""
 
-    def __init__(self):
-        self.seconds, self.maintenance, self._started = 0.0, 0.0, time.perf_counter()
+    def __init__(self, seconds=0.0):
+        """`seconds`: what the steps of this tick took in an earlier process."""
+        self.seconds, self.maintenance, self._started = 0.0, 0.0, time.perf_counter() - seconds
 
     def end_steps(self):
         """The tick's steps are done -> all seconds since the clock was asked last."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+import files
+import runs
 from networks.architectures import ARCHITECTURES, copy_of
 from networks.network import DiscriminatorNetwork, GeneratorNetwork
 from networks.snapshot import NAMES, assign
@@ -76,7 +78,9 @@ class Position(tf.train.experimental.PythonState):
     tick: int = 0              # Ticks completed.
     tick_start_nimg: int = 0   # nimg at the start of this tick.
     lod: float | None = None   # Of the last iteration; None before the first.
-    seconds: float = 0.0       # Time spent in earlier processes and up to the checkpoint.
+    seconds: float = 0.0       # Time spent in earlier processes and up to the checkpoint, but for a tick that was cut.
+    tick_seconds: float = 0.0  # Of the steps of a tick that a signal has cut,
+    sums: dict | None = None   # and their statistics.
 
     def serialize(self):
         return json.dumps({key: getattr(self, key) for key in self.__dataclass_fields__})
@@ -100,24 +104,62 @@ class Checkpoints:
             variables['objective'] = dict(kept)
         self._checkpoint = tf.train.Checkpoint(**variables, G_optimizer=state.G_optimizer,
                                                D_optimizer=state.D_optimizer, position=position)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, os.path.join(run_dir, 'checkpoints'), max_to_keep=2)
+        self._run_dir, self._folder, self._last = run_dir, runs.checkpoint_dir(run_dir), None
 
     def restore(self):
-        """Restores the latest checkpoint if there is one -> its path or None."""
-        path = self._manager.latest_checkpoint
-        if path:
-            try:
-                self._checkpoint.restore(path).assert_consumed()
-            except (AssertionError, ValueError, tf.errors.OpError) as error:
-                raise ValueError(f'The checkpoint {path} is damaged or belongs to another architecture '
-                                 f'({str(error).splitlines()[0]}); remove it to resume from the one before, or start '
-                                 f'from a snapshot with --init_from.') from error
-        return path
+        """Restores the newest checkpoint that is intact -> (whether there is one, a sentence for each newer one).
+
+        What is there counts, not TensorFlow's file `checkpoint`. ValueError when the run has trained but none is intact.
+        """
+        remarks = []
+        for number, paths in runs.checkpoints(self._run_dir).items():
+            path = self._path(number)
+            problem = self._problem(path) if f'{path}.index' in paths else 'its index is missing'
+            if not problem:
+                self._last = number
+                return True, [f'{remark}; resuming from {path}, which is intact.' for remark in remarks]
+            remarks.append(f'The checkpoint {path} is damaged or belongs to another architecture ({problem})')
+        if runs.has_checkpoint(self._run_dir) or runs.has_trained(self._run_dir):
+            found = (f'{remarks[0]}, and none before it is intact' if remarks else
+                     f'{self._folder} holds no checkpoint, though the run has trained')
+            raise ValueError(f'{found}; put back a copy of {self._folder}, or start a new run with --init_from, from its '
+                             f'latest snapshot.')
+        return False, []
 
     def save(self):
         """Writes a checkpoint; OSError when the disk is full."""
+        partial = files.partial_path(self._path('new'))  # A folder of its own, so that a checkpoint with an index is whole.
         try:
-            return self._manager.save()
-        except tf.errors.OpError as error:
-            raise OSError(f'The checkpoint cannot be written ({error.message}); the one before is intact. Free disk '
+            written = self._checkpoint.save(os.path.join(partial, 'ckpt'))
+            number = int(written.rpartition('-')[2])
+            for name in sorted(os.listdir(partial), key=lambda name: name.endswith('.index')):  # The index comes last.
+                if name != 'checkpoint':
+                    files.replace(os.path.join(partial, name), os.path.join(self._folder, name))
+            with files.replacing(os.path.join(self._folder, 'checkpoint')) as text, open(text, 'w') as file:
+                file.write(f'model_checkpoint_path: "ckpt-{number}"\n')  # For TensorFlow's own tools.
+        except (OSError, tf.errors.OpError) as error:
+            raise OSError(f'The checkpoint cannot be written ({_first_line(error)}); those before are intact. Free disk '
                           f'space and continue with --resume.') from error
+        finally:
+            if os.path.isdir(partial):
+                files.remove(partial)
+        for other, paths in runs.checkpoints(self._run_dir).items():
+            if other not in (number, self._last):
+                for path in paths:
+                    os.remove(path)
+        self._last = number
+
+    def _path(self, number):
+        return os.path.join(self._folder, f'ckpt-{number}')
+
+    def _problem(self, path):
+        """Restores a checkpoint -> why it cannot be, or None."""
+        try:
+            self._checkpoint.restore(path).assert_consumed()
+        except Exception as error:  # Damage can raise anything.
+            return _first_line(error)
+        return None
+
+
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

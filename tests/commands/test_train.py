@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
-from places import ROOT
+from places import ROOT, TESTS
 from ports import free_ports
 
 from networks.snapshot import load_snapshot
@@ -32,6 +32,17 @@ def weights(path):
         file.visititems(lambda name, item: found.update({name: item[()].tobytes()})
                         if isinstance(item, h5py.Dataset) else None)
     return found
+
+
+def statistics(run):
+    """What stats.jsonl says that no clock has told."""
+    return [{key: value for key, value in json.loads(line).items() if 'sec' not in key and not key.endswith('_mib')}
+            for line in (run / 'stats.jsonl').read_text().splitlines()]
+
+
+def strays(run):
+    """Names of what only a killed process leaves."""
+    return [str(path) for path in run.rglob('*') if path.name.startswith('.') or '_temp' in path.name or '.tmp' in path.name]
 
 
 @pytest.fixture(scope='module')
@@ -106,6 +117,7 @@ def test_a_run_killed_at_five_random_moments_ends_with_the_same_bytes(command, t
     assert weights(run / 'network-final.h5') == weights(reference_run / 'network-final.h5')
     ticks = [json.loads(line)['tick'] for line in (run / 'stats.jsonl').read_text().splitlines()]
     assert ticks == list(range(8))  # Nothing twice, nothing lost.
+    assert strays(run) == []
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -120,6 +132,46 @@ def test_a_signal_writes_a_checkpoint_and_stops_cleanly(command, tmp_path, numbe
     assert 'continue with --resume=000-v2-1gpu-cond' in output and not (run / 'finished').exists()
     assert 'Resuming' in finish(command(tmp_path, '--resume=0'))
     assert weights(run / 'network-final.h5') == weights(reference_run / 'network-final.h5')
+    assert statistics(run) == statistics(reference_run)  # Of the tick that was cut too.
+
+
+def test_a_run_that_trains_is_not_trained_by_another_process(command, tmp_path):
+    run = tmp_path / '000-v2-1gpu-cond'
+    with command(tmp_path, *SMALL, '--set=train.total_kimg=1000') as process:
+        while not (run / 'stats.jsonl').exists():
+            time.sleep(0.02)
+        files = {path: path.stat().st_mtime for path in run.glob('*.json*')}
+        output = finish(command(tmp_path, '--resume=0'), status=1)
+        process.kill()
+    sentence = next(line for line in output.splitlines() if line.startswith('train.py: '))
+    assert f'{run} is being trained by process {process.pid} on ' in sentence and 'tensorboard --logdir=' in sentence
+    assert 'Traceback' not in output and files[run / 'config.json'] == (run / 'config.json').stat().st_mtime
+
+
+def test_resuming_sweeps_what_killed_processes_left_and_says_which_checkpoint_it_took(command, tmp_path, reference_run):
+    run = tmp_path / '000-v2-1gpu-cond'
+    shutil.copytree(reference_run, run)
+    for name in ('.4194305.network-final.h5', 'checkpoints/checkpoint.tmp0a1b', 'checkpoints/.4194305.ckpt-new/ckpt-9.index',
+                 'checkpoints/ckpt-9_temp/part-00000-of-00001.index'):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_bytes(b'half')
+    (run / 'checkpoints' / 'checkpoint').write_bytes(b'')
+    (run / 'checkpoints' / 'ckpt-9.index').write_bytes(b'damaged')
+    output = finish(command(tmp_path, '--resume=0', '--set=train.total_kimg=2.2'))
+    assert 'ckpt-9 is damaged' in output and '1.792 of 2.2 kimg' in output and strays(run) == []
+    assert 'ckpt-9 is damaged' in (run / 'log.txt').read_text()
+    assert statistics(run)[:7] == statistics(reference_run)[:7]
+    assert {path.stem for path in (run / 'checkpoints').glob('*.index')} == {'ckpt-9', 'ckpt-10'}
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused_and_keeps_its_statistics(command, tmp_path, reference_run):
+    run = tmp_path / '000-v2-1gpu-cond'
+    shutil.copytree(reference_run, run)
+    for path in (run / 'checkpoints').glob('*.data*'):
+        path.write_bytes(path.read_bytes()[:1000])
+    output = finish(command(tmp_path, '--resume=0', '--set=train.total_kimg=3'), status=1)
+    assert 'none before it is intact; put back a copy of' in output and 'Traceback' not in output
+    assert (run / 'stats.jsonl').read_bytes() == (reference_run / 'stats.jsonl').read_bytes()
 
 
 def test_two_workers_train_one_run_and_only_the_chief_writes(command, tmp_path):
@@ -220,12 +272,9 @@ def test_a_record_damaged_in_its_header_is_named_when_training_reaches_it(comman
 
 
 def test_a_full_disk_stops_with_a_sentence_and_keeps_the_last_checkpoint(data_dir, tmp_path):
-    # A limit on the size of files stands in for the disk: snapshots and checkpoints are the largest.
-    script = ("import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-              "resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); sys.argv = sys.argv[1:]; "
-              "sys.path.insert(0, '.'); runpy.run_path(sys.argv[0], run_name='__main__')")
-    result = subprocess.run([sys.executable, '-c', script, 'train.py', *SMALL, f'--data_dir={data_dir}',
-                             f'--results_dir={tmp_path}'], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run([sys.executable, TESTS / 'helpers' / 'full_disk.py', '60000', 'train.py', *SMALL,
+                             f'--data_dir={data_dir}', f'--results_dir={tmp_path}'], cwd=ROOT, capture_output=True,
+                            text=True)
     run, = tmp_path.iterdir()
     assert result.returncode == 1 and 'Traceback' not in result.stderr, result.stderr
     assert 'train.py: ' in result.stderr and 'cannot be written' in result.stderr

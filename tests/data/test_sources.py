@@ -1,6 +1,5 @@
 import gzip
 import io
-import os
 import pickle
 import struct
 
@@ -12,7 +11,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from scipy.io import savemat
 
-from data import pickles, sources
+from data import sources
 
 
 @pytest.fixture
@@ -113,7 +112,7 @@ def test_cifar100_has_the_fine_labels(tmp_path, random):
     ({'data': np.zeros([4, 3072], np.uint8)}, 'does not hold a dict with the keys data, fine_labels'),
     ({'data': np.zeros([4, 3071], np.uint8), 'fine_labels': [1] * 4}, r'holds uint8 \[4, 3071\] and 4 labels'),
     ({'data': np.zeros([4, 3072], np.float32), 'fine_labels': [1] * 4}, 'holds float32'),
-    ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': ['a'] * 4}, '4 labels of <U1; expected'),
+    ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': ['a'] * 4}, 'has an array or a list of whole numbers'),
     ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': [1] * 3}, r'\[4, 3072\] and 3 labels'),
     ({'data': np.zeros([4, 3072], np.uint8), 'fine_labels': [1, 1, 1, 100]}, 'labels from 1 to 100; expected 0 to 99'),
 ])
@@ -142,50 +141,6 @@ def test_damaged_mat_file_is_named(tmp_path, data):
     (tmp_path / 'train_32x32.mat').write_bytes(data)
     with pytest.raises(ValueError, match='train_32x32.mat.* is not a MATLAB file or is damaged'):
         sources.svhn(tmp_path)
-
-
-class Malicious:
-    """Runs a command when it is unpickled, as any pickle may."""
-
-    def __init__(self, *call):
-        self.call = call
-
-    def __reduce__(self):
-        return self.call[0], self.call[1:]
-
-
-@pytest.mark.parametrize('call', [(os.system, 'touch {}'), (eval, 'open("{}", "w")'), (np.save, '{}', 1), (open, '{}', 'w')])
-def test_malicious_pickle_is_refused_and_runs_nothing(tmp_path, call):
-    mark = tmp_path / 'mark'
-    function, *arguments = call
-    arguments = [str(argument).format(mark) for argument in arguments]
-    dump(tmp_path / 'train', {'data': Malicious(function, *arguments), 'fine_labels': []})
-    with pytest.raises(ValueError, match='train. is not read: it is damaged or unsafe .it asks for'):
-        sources.cifar100(tmp_path)
-    assert not os.path.exists(mark) and not os.path.exists(f'{mark}.npy')
-
-
-@pytest.mark.parametrize('module', [b'numpy.core', b'numpy._core'])
-def test_pickles_of_either_numpy_are_read(tmp_path, module):
-    array = np.arange(12, dtype='>i2').reshape(3, 4)
-    data = pickle.dumps([array, np.float32(1.5)], 2).replace(b'numpy._core', module)
-    (tmp_path / 'p').write_bytes(data)
-    loaded, scalar = pickles.load(tmp_path / 'p')
-    assert_array_equal(loaded, array)
-    assert scalar == np.float32(1.5)
-
-
-def test_pickles_of_python_2_are_read_as_latin_1(tmp_path):
-    (tmp_path / 'p').write_bytes(b'\x80\x02}q\x01(U\x04dataq\x02U\x02\xe9\xffq\x03u.')
-    assert pickles.load(tmp_path / 'p') == {'data': '\xe9\xff'}
-
-
-def test_truncated_pickles_are_refused(tmp_path, random):
-    data = pickle.dumps({'data': random.randint(256, size=[2, 3072]).astype(np.uint8), 'fine_labels': [1, 2]}, 2)
-    for length in random.randint(len(data), size=20):
-        (tmp_path / 'train').write_bytes(data[:length])
-        with pytest.raises(ValueError, match='train. is not read'):
-            sources.cifar100(tmp_path)
 
 
 @pytest.fixture

@@ -14,38 +14,14 @@ import sys
 import time
 
 import numpy as np
-from malicious_pickles import MALICIOUS, reduce_to
+from malicious_pickles import FRAGMENTS, MALICIOUS, reduce_to
+from mutations import mutate
 from reference_pickles import tiny
 
 from official.load import load_official
 
-_FRAGMENTS = [data[2:-1] for data in MALICIOUS.values() if 4 < len(data) < 200]
 # What Python does for ordinary code: nothing that starts, loads or looks up something.
 _HARMLESS = {'object.__getattr__', 'builtins.id', 'sys._getframe', 'gc.get_objects'}
-
-
-def mutate(data, random):
-    """One to four random changes of a pickle: bits, bytes, spans removed, doubled or overwritten, fragments."""
-    data = bytearray(data)
-    for _ in range(random.randint(1, 4)):
-        start = random.randint(len(data))
-        end = min(start + random.geometric(0.1), len(data))
-        kind = random.randint(6)
-        if kind == 0:
-            data[start] ^= 1 << random.randint(8)
-        elif kind == 1:
-            data[start] = random.randint(256)
-        elif kind == 2:
-            del data[start:end]
-        elif kind == 3:
-            data[start:start] = data[start:end]
-        elif kind == 4:
-            data[start:end] = random.bytes(end - start)
-        else:
-            data[start:start] = _FRAGMENTS[random.randint(len(_FRAGMENTS))]
-        if not data:
-            break
-    return bytes(data if random.randint(8) else data[: random.randint(len(data) + 1)])
 
 
 def main(scratch, mutations):
@@ -93,7 +69,7 @@ def main(scratch, mutations):
     result['accepted'] = [name for name, data in MALICIOUS.items() if attempt(name, data)]
     random = np.random.RandomState(7)
     for i in range(mutations):
-        data = mutate(sources[i % len(sources)], random)
+        data = mutate(sources[i % len(sources)], random, FRAGMENTS)
         if attempt(f'mutation {i}', data):
             result['survivors'] += 1
             if (

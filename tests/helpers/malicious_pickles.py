@@ -138,6 +138,18 @@ MALICIOUS = {
     'frame of 2^63': P4 + b'\x95' + struct.pack('<Q', 1 << 63) + b'N.',
     'integer of 2 GB': P2 + b'\x8b\xff\xff\xff\x7fx.',
     'digits': P2 + b'I' + b'9' * 1_000_000 + b'\n.',
+    'one list read 100000 times as a dict': P2
+    + b'](' + (text('k') + b'K\1\x86') * 100_000 + b'eq\0]('
+    + b'ccollections\nOrderedDict\nh\0\x85R' * 100_000 + b'e.',
+    'deep tuples': P2 + b')' + b'\x85' * 900_000 + b'.',
+    'void dtype that becomes objects': P2
+    + b'cnumpy\ndtype\n' + text('V8') + b'\x89\x88\x87R(K\3U\1|N' + text('x') + b'\x85}' + text('x')
+    + b'cnumpy\ndtype\n' + text('O8') + b'\x89\x88\x87RK\0\x86sK\x08K\1K\x1btb.',
+    'dtype with fields in its state': P2
+    + dtype() + b'(K\3U\1<N' + text('x') + b'\x85}' + text('x') + dtype('f4') + b'K\0\x86sK\x08K\1K\0tb.',
+    'defaults of a function': P2 + b'c_codecs\nencode\nN}' + text('__defaults__') + b')s\x86b.',
+    'memo at 2 billion': P2 + b']r\xff\xff\xff\x7f.',
+    'array that is never filled': P2 + array(SHAPE_2, b'C\x08' + bytes(8))[: array(SHAPE_2, b'').index(b'R(') + 1] + b'.',
     'two million operations': P2 + b'(' + b'N' * 2_000_000 + b't.',
     'ten million marks': P2 + b'(' * 10_000_000 + b'.',
     'array of 2^60 numbers': P2
@@ -162,3 +174,4 @@ MALICIOUS = {
     + stack_global('torch_utils.persistence', '_reconstruct_persistent_obj')
     + b'}\x85R.',
 }
+FRAGMENTS = [data[2:-1] for data in MALICIOUS.values() if 4 < len(data) < 200]

@@ -1,54 +1,60 @@
-"""Reads the pickles of the reference's networks; nothing they name is executed, imported or looked up.
+"""Reads pickles from strangers; nothing they name is executed, imported or looked up.
 
-This is not the pickle module with a filter: a small stack machine knows the few opcodes and names that such
-files need, and refuses everything else. Names map to inert markers; text and bytes stay what they are.
+This is not the pickle module with a filter: a small stack machine knows the few opcodes that such files need and the few
+names of their kind, and refuses everything else. Names map to inert markers; text and bytes stay what they are.
 """
+import codecs
 import io
 import math
 import os
 import pickletools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-# A 1024x1024 file has about 280 MB in some thousand operations; the limits bound time and memory.
-_MAX_BYTES, _MAX_OPERATIONS = 4 << 30, 1_000_000
+_MAX_OPERATIONS = 1_000_000  # A network takes some thousand, CIFAR-100 with its names of files some hundred thousand.
 
 _NUMPY_CORES = ('numpy.core', 'numpy._core')  # NumPy 1 and 2.
 _NAMES = {
-    ('tfutil', 'Network'): 'Network',
-    ('network', 'Network'): 'Network',  # The Theano version's.
     ('numpy', 'ndarray'): 'ndarray',
     ('numpy', 'dtype'): 'dtype',
-    ('_codecs', 'encode'): 'encode',
-    ('collections', 'OrderedDict'): 'OrderedDict',
+    ('_codecs', 'encode'): 'encode',  # How protocols before 3 hold the bytes of Python 3.
     **{(f'{core}.multiarray', name): name for core in _NUMPY_CORES for name in ('_reconstruct', 'scalar')},
     **{(f'{core}.numeric', '_frombuffer'): '_frombuffer' for core in _NUMPY_CORES},  # Arrays in protocol 5.
-}
-_FOREIGN = {
-    'dnnlib': 'is a StyleGAN network (TensorFlow 1); it needs the loader of the StyleGAN repository that '
-              'made it (dnnlib.tflib), this project reads ProGAN networks only',
-    'torch_utils': 'is a StyleGAN network (PyTorch); it needs legacy.load_network_pkl of the '
-                   'stylegan2-ada-pytorch or stylegan3 repository, this project reads ProGAN networks only',
 }
 _DTYPES = frozenset(('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'b1'))  # No objects.
 
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
 _NEW = {'EMPTY_LIST': list, 'EMPTY_DICT': dict, 'EMPTY_TUPLE': tuple}
-_LITERALS = frozenset((
+_TEXT_LITERALS = frozenset(('INT', 'LONG', 'FLOAT', 'STRING', 'UNICODE'))  # Protocol 0's.
+_LITERALS = _TEXT_LITERALS | {
     'BININT', 'BININT1', 'BININT2', 'LONG1', 'BINFLOAT', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8',
     'BINBYTES', 'SHORT_BINBYTES', 'BINBYTES8', 'BYTEARRAY8',
-    'BINSTRING', 'SHORT_BINSTRING'))  # Python 2's; they read as latin1.
+    'BINSTRING', 'SHORT_BINSTRING'}  # Python 2's; they read as latin1.
+_BEFORE_PROTOCOL_2 = _TEXT_LITERALS | {'LIST', 'DICT'}
 _TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What the pickles of one kind may hold beside plain containers, numbers, text and arrays of numbers."""
+    noun: str                                    # 'network', in sentences.
+    max_bytes: int                               # Of a file.
+    names: dict = field(default_factory=dict)    # {(module, name): INSTANCE or DICT}
+    foreign: dict = field(default_factory=dict)  # {package: what a file is that names something of it}
+    old: bool = False                            # Whether protocols 0 and 1 are read, and bytes as the keys of a dict.
+
+
+INSTANCE, DICT = 'instance', 'OrderedDict'  # What a name of a Kind stands for: a class of Instances, an ordered dict.
+
+
 class Refused(Exception):
-    """The file holds what no network file needs; the message continues a sentence that starts with the path."""
+    """The file holds what its kind does not need; the message continues a sentence that starts with the path."""
 
 
 @dataclass(eq=False)
-class Network:
-    """An inert stand-in for a pickled network: its state, not its code."""
+class Instance:
+    """An inert stand-in for a pickled object: its state, not its code."""
     state: dict | None = None
 
 
@@ -68,38 +74,46 @@ class _Name:
     value: str
 
 
-def read_pickle(path):
-    """Reads a pickle of plain containers, arrays and networks -> tuple, list, dict, str, Network, Array, ...
+def read(path, kind):
+    """Reads a pickle of a Kind -> tuple, list, dict, str, int, Array, Instance, ...
 
     Raises FileNotFoundError, or ValueError saying in one sentence what the file holds that it should not.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'There is no file {path}; give the path of an official network .pkl.')
-    if os.path.getsize(path) > _MAX_BYTES:
-        raise ValueError(f'{path} has {os.path.getsize(path)} bytes, more than any network; it was not read.')
+        raise FileNotFoundError(f'There is no file {path}; give the path of the pickle of a {kind.noun}.')
+    if os.path.getsize(path) > kind.max_bytes:
+        raise ValueError(f'{path} has {os.path.getsize(path)} bytes, more than any {kind.noun}; it was not read.')
     with open(path, 'rb') as file:
         data = file.read()
     try:
-        return parse(data)
+        return parse(data, kind)
     except Refused as error:
         raise ValueError(f'{path} {error}; nothing in it was executed.') from error
 
 
-def parse(data):
+def parse(data, kind):
     """The same from bytes; raises Refused."""
-    if data[:1] != b'\x80':  # Protocol 2 and later.
-        raise Refused(f'is not a network pickle: it starts with {data[:12]!r}{_guess(data)}')
-    machine, end = _Machine(budget=2 * len(data)), 0
+    guess = _guess(data)
+    if guess or not kind.old and data[:1] != b'\x80':  # Protocol 2 and later.
+        raise Refused(f'is not the pickle of a {kind.noun}: it starts with {data[:12]!r}{guess}')
+    machine, file = _Machine(kind, budget=2 * len(data)), io.BytesIO(data)
     try:
-        for count, (opcode, argument, position) in enumerate(pickletools.genops(io.BytesIO(data))):
-            end = position + 1
-            if count == _MAX_OPERATIONS:
-                raise Refused(f'has over {_MAX_OPERATIONS} pickle operations, a network has some thousand')
+        for _ in range(_MAX_OPERATIONS):
+            opcode = pickletools.code2op[file.read(1).decode('latin1')]
+            argument = None
+            if opcode.name == 'STRING':  # pickletools takes it for ASCII.
+                argument = codecs.escape_decode(pickletools.read_stringnl(file, decode=False))[0].decode('latin1')
+            elif opcode.arg is not None:
+                argument = opcode.arg.reader(file)
+            if opcode.name == 'STOP':
+                break
             machine.step(opcode.name, argument)
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise Refused(f'is truncated or damaged near byte {end} ({type(error).__name__})') from error
-    if end != len(data):
-        raise Refused(f'has {len(data) - end} bytes after the end of its pickle')
+        else:
+            raise Refused(f'has over {_MAX_OPERATIONS} pickle operations, more than any {kind.noun}')
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
+        raise Refused(f'is truncated or damaged near byte {file.tell()} ({type(error).__name__})') from error
+    if file.tell() != len(data):
+        raise Refused(f'has {len(data) - file.tell()} bytes after the end of its pickle')
     return machine.result()
 
 
@@ -114,9 +128,10 @@ def _guess(data):
 class _Machine:
     """The pickle stack machine, without the opcodes that load code."""
 
-    def __init__(self, budget):
+    def __init__(self, kind, budget):
+        self.kind = kind
         self.stack, self.marks, self.memo = [], [], {}
-        self.budget = budget  # Bytes that converting text may still make: one text may be referred to often.
+        self.budget = budget  # Bytes and items that may still be copied: one text or list may be referred to often.
 
     def result(self):
         if len(self.stack) != 1 or self.marks:
@@ -125,6 +140,8 @@ class _Machine:
 
     def step(self, opcode, argument):
         stack = self.stack
+        if opcode in _BEFORE_PROTOCOL_2 and not self.kind.old:
+            raise Refused(f'uses the pickle opcode {opcode}, which no {self.kind.noun} needs')
         if opcode in _LITERALS:
             stack.append(argument)
         elif opcode in _CONSTANTS:
@@ -144,6 +161,10 @@ class _Machine:
             self.marks.append(len(stack))
         elif opcode == 'TUPLE':
             stack.append(tuple(self._pop_marked()))
+        elif opcode == 'LIST':
+            stack.append(self._pop_marked())
+        elif opcode == 'DICT':
+            stack.append(self._set_items({}, self._pop_marked()))
         elif opcode == 'APPEND':
             item = self._pop()
             self._top(list).append(item)
@@ -152,28 +173,28 @@ class _Machine:
             self._top(list).extend(items)
         elif opcode == 'SETITEM':
             value, key = self._pop(), self._pop()
-            _set_items(self._top(dict), [key, value])
+            self._set_items(self._top(dict), [key, value])
         elif opcode == 'SETITEMS':
             items = self._pop_marked()
-            _set_items(self._top(dict), items)
+            self._set_items(self._top(dict), items)
         elif opcode == 'GLOBAL':
-            stack.append(_name(*argument.split(' ', 1)))
+            stack.append(self._name(*argument.split(' ', 1)))
         elif opcode == 'STACK_GLOBAL':
             name, module = self._pop(), self._pop()
-            stack.append(_name(module, name))
+            stack.append(self._name(module, name))
         elif opcode == 'NEWOBJ':
             arguments, cls = self._pop(), self._pop()
-            if cls != _Name('Network') or arguments != ():
-                raise Refused(f'makes {_describe(cls)} as an object, which no network file does')
-            stack.append(Network())
+            if cls != _Name(INSTANCE) or arguments != ():
+                raise Refused(f'makes {_describe(cls)} as an object, which no {self.kind.noun} needs')
+            stack.append(Instance())
         elif opcode == 'REDUCE':
             arguments, function = self._pop(), self._pop()
             stack.append(self._call(function, arguments))
         elif opcode == 'BUILD':
             state = self._pop()
             self._build(self._top(object), state)
-        elif opcode not in ('PROTO', 'FRAME', 'STOP'):
-            raise Refused(f'uses the pickle opcode {opcode}, which no network file needs')
+        elif opcode not in ('PROTO', 'FRAME'):
+            raise Refused(f'uses the pickle opcode {opcode}, which no {self.kind.noun} needs')
 
     def _floor(self):
         return self.marks[-1] if self.marks else 0
@@ -194,12 +215,15 @@ class _Machine:
         del self.stack[start:]
         return items
 
+    def _spend(self, size):
+        self.budget -= size
+        if self.budget < 0:
+            raise Refused(f'repeats the same contents more often than a {self.kind.noun} would')
+
     def _bytes(self, value):
         """The bytes of an array: bytes, or text that stands for them as Python 2 wrote it."""
         if isinstance(value, str):
-            self.budget -= len(value)
-            if self.budget < 0:
-                raise Refused('repeats the same bytes more often than a network would')
+            self._spend(len(value))
             return value.encode('latin1')
         if not isinstance(value, bytes | bytearray):
             raise Refused(f'gives an array {_describe(value)} in place of its bytes')
@@ -215,7 +239,7 @@ class _Machine:
                 return Array()
             case 'dtype', (str() as code, False | 0, True | 1):
                 if code not in _DTYPES:
-                    raise Refused(f'holds an array of dtype {code[:20]!r}; networks hold numbers')
+                    raise Refused(f'holds an array of dtype {code[:20]!r}; a {self.kind.noun} holds numbers')
                 return _DType(np.dtype(code))
             case 'scalar', (_DType(dtype), bytes() | str() as value):
                 return Array(_array(self._bytes(value), dtype, (), 'C'))
@@ -225,13 +249,14 @@ class _Machine:
             case 'OrderedDict', ():
                 return {}
             case 'OrderedDict', (list() as pairs,):
+                self._spend(len(pairs))
                 items = [item for key, value in pairs for item in (key, value)]
-                return _set_items({}, items)
-        raise Refused(f'calls {function.value} with arguments that no network file gives it')
+                return self._set_items({}, items)
+        raise Refused(f'calls {function.value} with arguments that no {self.kind.noun} gives it')
 
     def _build(self, target, state):
         match target, state:
-            case Network(None), dict():
+            case Instance(None), dict():
                 target.state = state
             case Array(None), (1, tuple() as shape, _DType(dtype), bool() | int() as fortran, value):
                 target.value = _array(self._bytes(value), dtype, shape, 'F' if fortran else 'C')
@@ -239,27 +264,29 @@ class _Machine:
                 if order != '|':
                     target.value = target.value.newbyteorder(order)
             case _:
-                raise Refused(f'gives {_describe(target)} a state that no network file gives it')
+                raise Refused(f'gives {_describe(target)} a state that no {self.kind.noun} gives it')
 
+    def _name(self, module, name):
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise Refused('is damaged: it names something by what is not text')
+        value = _NAMES.get((module, name)) or self.kind.names.get((module, name))
+        if value:
+            return _Name(value)
+        package = module.split('.')[0]
+        if package in self.kind.foreign:
+            raise Refused(self.kind.foreign[package])
+        what = repr(f'{module}.{name}'[:80])
+        raise Refused(f'asks for {what}, which no {self.kind.noun} needs; it may be an attempt to run code')
 
-def _name(module, name):
-    if not (isinstance(module, str) and isinstance(name, str)):
-        raise Refused('is damaged: it names something by what is not text')
-    if (module, name) in _NAMES:
-        return _Name(_NAMES[module, name])
-    package = module.split('.')[0]
-    if package in _FOREIGN:
-        raise Refused(_FOREIGN[package])
-    what = repr(f'{module}.{name}'[:80])
-    raise Refused(f'asks for {what}, which no network file needs; it may be an attempt to run code')
-
-
-def _set_items(target, items):
-    for key, value in zip(items[::2], items[1::2], strict=True):
-        if not isinstance(key, str):  # Hashing nested tuples could take for ever.
-            raise Refused(f'uses {_describe(key)} as a key; the keys of network files are text')
-        target[key] = value
-    return target
+    def _set_items(self, target, items):
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if isinstance(key, bytes) and self.kind.old:  # What was text in Python 2.
+                self._spend(len(key))
+                key = key.decode('latin1')
+            if not isinstance(key, str):  # Hashing nested tuples could take for ever.
+                raise Refused(f'uses {_describe(key)} as a key; the keys of a {self.kind.noun} are text')
+            target[key] = value
+        return target
 
 
 def _array(data, dtype, shape, order):

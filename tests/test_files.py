@@ -1,0 +1,57 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from places import ROOT
+
+import files
+
+
+def dead_process():
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    return process.pid
+
+
+def test_what_dead_processes_left_is_swept_and_what_lives_stays(tmp_path):
+    stay = {'log.txt', '.hidden', f'.{os.getppid()}.metrics.jsonl', '.12'}
+    for name in (*stay, f'.{dead_process()}.network-final.h5', f'.{os.getpid()}.stats.jsonl'):
+        (tmp_path / name).touch()
+    folder = tmp_path / f'.{dead_process()}.ckpt-new'
+    folder.mkdir()
+    (folder / 'ckpt-1.index').touch()
+    files.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == stay
+
+
+HOLD = 'import sys, files\nwith files.locked(sys.argv[1], "trained", "wait"):\n  print("held", flush=True); sys.stdin.read()'
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of tmp_path."""
+    with subprocess.Popen([sys.executable, '-c', HOLD, tmp_path], cwd=ROOT, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b'held\n'
+        yield process
+        process.kill()
+
+
+def test_a_lock_that_is_held_is_refused_by_name_and_dies_with_its_process(tmp_path, holder):
+    with pytest.raises(OSError, match=f'{tmp_path} is being trained by process {holder.pid} on .*; wait.$'), \
+            files.locked(tmp_path, 'trained', 'wait'):
+        pass
+    holder.kill()
+    holder.wait()
+    with files.locked(tmp_path, 'trained', 'wait'):
+        assert (tmp_path / 'lock').read_text().startswith(f'process {os.getpid()} on ')
+
+
+def test_a_failure_leaves_the_old_file_alone(tmp_path):
+    (tmp_path / 'a').write_text('old')
+    sentence = r'a cannot be written \(no space\); free disk space'
+    with pytest.raises(OSError, match=sentence), files.replacing(tmp_path / 'a') as partial, open(partial, 'w') as file:
+        file.write('ne')
+        raise OSError('no space')
+    assert [path.name for path in tmp_path.iterdir()] == ['a'] and (tmp_path / 'a').read_text() == 'old'
