@@ -1,12 +1,13 @@
 """Short checksums of facts about files, which tell that somebody changed them without reading them."""
-import hashlib
 import json
 import os
+
+from files import sha256_of
 
 
 def fingerprint(facts):
     """Checksum of anything that JSON can write: 16 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    return sha256_of([json.dumps(facts).encode()])[:16]
 
 
 def file_facts(folder, names):

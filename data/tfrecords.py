@@ -14,6 +14,7 @@ import numpy as np
 
 from data.fingerprints import file_facts, fingerprint
 from data.records import RecordFile, ShardedFile
+from files import sha256_of
 
 _CLASSES = re.compile(r'[0-9a-f]{64}  classes (.*)\n')  # The line of the manifest that names them.
 
@@ -56,7 +57,7 @@ def labels_line(path):
 def classes_line(names):
     """The line of the names of classes: the SHA-256 of the names as JSON, and they themselves."""
     text = json.dumps(names)
-    return f'{hashlib.sha256(text.encode()).hexdigest()}  classes {text}\n'
+    return f'{sha256_of([text.encode()])}  classes {text}\n'
 
 
 class Dataset:
