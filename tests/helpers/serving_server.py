@@ -102,7 +102,7 @@ def rest_server(model, name='progan'):
             pass
 
     server = http.server.ThreadingHTTPServer(('localhost', 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     try:
         yield f'http://localhost:{server.server_port}'
     finally:

@@ -68,7 +68,7 @@ def http_server(status, body, **headers):
             pass
 
     with http.server.ThreadingHTTPServer(('localhost', 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f'http://localhost:{server.server_port}'
         server.shutdown()
 
