@@ -88,6 +88,19 @@ def peak_memory_mib():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+def end_with(sentence):
+    """Ends the process with a sentence and status 1 from any thread, whatever the others wait for."""
+    print(f'{os.path.basename(sys.argv[0])}: {sentence}', file=sys.stderr)
+    end_at_once()
+
+
+def end_at_once():
+    """Ends the process with status 1 and leaves out what libraries would do at its end, and wait for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
 def run(main):
     """Runs `main(argv)` as a command.
 

@@ -14,6 +14,7 @@ flags.DEFINE_string('data_dir', None, 'Folder of the data sets; short for --set=
 flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
 flags.DEFINE_integer('devices', None, 'GPUs to use, per worker; short for --set=train.devices=...')
 flags.DEFINE_integer('cpu_devices', None, 'Split the CPU into as many devices, to try several without GPUs.')
+flags.DEFINE_float('worker_timeout', 600.0, 'Seconds to wait for the other workers of TF_CONFIG.')
 flags.DEFINE_bool('jit', None, 'Compile losses and gradients with XLA; short for --set=train.jit=true.')
 flags.DEFINE_string('resume', None, 'Continue a run where its last checkpoint is: latest, a number, a name or a path.')
 flags.DEFINE_string('init_from', None, 'Start from the networks of a snapshot .h5, an official .pkl or a run.')
@@ -37,9 +38,11 @@ def main(argv):
     one_device = config.train.devices == 1 and not FLAGS.cpu_devices and 'TF_CONFIG' not in os.environ
     runtime.suit_threads_to(config.network.fmap_max, one_device)
     from training import describe, devices, loop  # Only now: they import TensorFlow.
-    strategy = devices.make_strategy(config.train.devices, FLAGS.cpu_devices, config.train.deterministic)
+    strategy = devices.make_strategy(config.train.devices, FLAGS.cpu_devices, config.train.deterministic,
+                                     FLAGS.worker_timeout)
     chief = devices.worker(strategy)[0] == 0
     with contextlib.ExitStack() as held:
+        held.enter_context(devices.together(strategy))
         if run_dir and chief and not FLAGS.dry_run:
             held.enter_context(runs.locked(run_dir))
             runs.sweep(run_dir)

@@ -134,6 +134,8 @@ def train(config, run_dir, strategy, dataset, schedule, state):
     maintenance.say(f'Finished {run_dir}.' if done else f'Stopped at {position.nimg / 1000:.3f} kimg; continue with '
                     f'--resume={os.path.basename(run_dir)}.')
     maintenance.close()
+    if num_workers > 1:
+        sum_over_workers(strategy, 0)  # A worker that ended while the chief still writes would be taken for a dead one.
     return done
 
 

@@ -180,8 +180,23 @@ def test_two_workers_train_one_run_and_only_the_chief_writes(command, tmp_path):
         {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})) for index in range(2)]
     outputs = [finish(worker) for worker in workers]
     assert '2 device(s), 2 worker(s)' in outputs[0] and 'tick 0' in outputs[0] and 'tick' not in outputs[1]
+    assert not any(word in output for output in outputs for word in ('eagerly', 'crash', 'Error'))
     run, = tmp_path.iterdir()
     assert (run / 'finished').exists() and len(list(run.glob('events*'))) == 1
+
+
+def test_a_worker_that_is_killed_is_named_by_the_other_which_ends(command, tmp_path):
+    cluster = {'worker': [f'localhost:{port}' for port in free_ports(2)]}
+    workers = [command(tmp_path, *SMALL, '--set=train.total_kimg=1000', TF_CONFIG=json.dumps(
+        {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})) for index in range(2)]
+    while not (tmp_path / '000-v2-1gpu-cond' / 'stats.jsonl').exists():
+        time.sleep(0.02)
+    workers[1].kill()
+    output = finish(workers[0], status=1)
+    sentence = next(line for line in output.splitlines() if line.startswith('train.py: '))
+    assert f'worker 1 ({cluster["worker"][1]}) is gone' in sentence and sentence.endswith('from the last checkpoint.')
+    assert 'Traceback' not in output
+    workers[1].communicate()
 
 
 def test_a_signal_to_one_worker_stops_all_with_a_checkpoint(command, tmp_path):
