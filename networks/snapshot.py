@@ -22,7 +22,8 @@ from networks.network import DiscriminatorNetwork, GeneratorNetwork
 _FORMAT, _VERSION = 'progan snapshot', 2
 NAMES = ('G', 'D', 'Gs')
 # What reading a damaged file, or building the networks that it describes, may end in.
-_DAMAGED = (OSError, KeyError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError, tf.errors.OpError)
+_DAMAGED = (OSError, KeyError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError, json.JSONDecodeError,
+            tf.errors.OpError)
 
 
 class Snapshot(NamedTuple):
