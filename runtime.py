@@ -95,6 +95,12 @@ def peak_memory_mib():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+def _is_chatter(record):
+    """Whether TensorFlow, which logs through absl as well, says what concerns nobody: much of it about every checkpoint."""
+    # Graphs that a run makes one after the other, each once, look to it like one that is traced again and again.
+    return record.levelno <= python_logging.INFO or 'tf.function retracing' in str(record.msg)
+
+
 def run(main):
     """Runs `main(argv)` as a command.
 
@@ -112,6 +118,5 @@ def run(main):
     logging.set_verbosity(logging.INFO)
     handler = logging.get_absl_handler()
     handler.setFormatter(python_logging.Formatter('%(message)s'))
-    # TensorFlow logs through absl as well, at its chattiest about every checkpoint.
-    handler.addFilter(lambda record: record.levelno > python_logging.INFO or 'tensorflow' not in record.pathname)
+    handler.addFilter(lambda record: 'tensorflow' not in record.pathname or not _is_chatter(record))
     app.run(guarded)

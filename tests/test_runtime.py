@@ -53,3 +53,17 @@ def test_only_the_usual_lines_are_dropped_and_a_crash_hides_nothing():
         written = stderr_of(f'{script}{end}')
         assert written.startswith('kept\nlast') and words in written and 'noise' not in written.partition('Traceback')[0]
     assert stderr_of(f'{script}\nos.write(2, b"noise")').endswith('noise')  # Afterwards all is as it was.
+
+
+def test_graphs_that_are_each_traced_once_bring_no_warning_and_others_of_tensorflow_are_seen():
+    written = stderr_of('''
+import runtime
+def main(argv):
+    import tensorflow as tf  # As commands do.
+    def body(x): return x
+    for i in range(12):
+        tf.function(body)(tf.zeros([i]))
+    tf.get_logger().warning('seen')
+runtime.run(main)
+''')
+    assert written.splitlines() == ['seen']
