@@ -51,7 +51,7 @@ def main(argv):
                 json.dump({'source': os.path.basename(source), 'nimg': snapshot.nimg, 'lod': lod,
                            'dtype': FLAGS.dtype, 'frozen': FLAGS.freeze, 'resolution': Gs.resolution,
                            'num_channels': Gs.num_channels, 'latent_size': Gs.latent_size,
-                           'label_size': Gs.label_size}, file, indent=2)
+                           'label_size': Gs.label_size, 'class_names': Gs.class_names}, file, indent=2)
         written = sorted(os.listdir(folder))
     print(f'{FLAGS.out}: {Gs.resolution}x{Gs.resolution} at lod {lod:g}: {", ".join(written)}')
 
