@@ -24,4 +24,8 @@ PRESETS = {
     'syn1024rgb': _data('syn1024rgb', 'synthetic black images at 1024x1024, no files'),
     **{f'lsun-{category}-100k': _data(f'lsun-{category}-100k', '100000 pictures at 256x256', mirror=True)
        for category in _LSUN_CATEGORIES},
+    'ffhq': _data('ffhq', '70000 faces at 1024x1024', mirror=True),
+    'lsun-bedroom-full': _data('lsun-bedroom-full', 'all bedrooms at 256x256'),
+    'lsun-car-512x384': _data('lsun-car-512x384', 'cars at 512x384 in squares of 512'),
+    'lsun-cat-full': _data('lsun-cat-full', 'all cats at 256x256'),
 }

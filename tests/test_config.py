@@ -106,4 +106,4 @@ def test_a_key_of_another_kind_is_told(monkeypatch):
 def test_describe_names_everything():
     text = configs.describe()
     assert all(name in text for name in configs.PRESETS)
-    assert sum(name.startswith('lsun-') for name in configs.PRESETS) == 30
+    assert sum(name.startswith('lsun-') and name.endswith('-100k') for name in configs.PRESETS) == 30
