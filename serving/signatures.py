@@ -37,7 +37,8 @@ def signatures(Gs, D, lod, freeze=False):
     generate_seeded: seeds int64 [N] (labels) -> images, from numpy.random.RandomState(seed).randn(1, latent_size)
     discriminate:    images uint8 [N, R, R, C] -> score [N], label_logits [N, D.num_logits]
 
-    `labels` only exist in a conditional network; in discriminate if the score depends on them. With `freeze` the weights are constants of the graph.
+    `labels` only exist in a conditional network; in discriminate if the score depends on them. With `freeze` the weights are
+    constants of the graph.
     """
     generate = generator(Gs, lod)
     latents, *labels = generate.input_signature
