@@ -10,7 +10,6 @@ import tensorflow as tf
 from networks.growth import shape_of
 from networks.layers import WScaleConv, activate, recorded
 
-
 _KERNEL = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32)[:, :, None, None] / 16  # [3, 3, 1, 1]
 
 
