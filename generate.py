@@ -14,7 +14,17 @@ import runs
 from files import replacing
 from pictures import videos
 from pictures.pictures import save_picture, screen_grid, tile
-from serving.latents import drawn_classes, labels_of, load_array, of_rows, of_seeds, parse_integers, walk
+from serving.latents import (
+    captions_of,
+    drawn_classes,
+    labels_of,
+    load_array,
+    of_rows,
+    of_seeds,
+    parse_classes,
+    parse_integers,
+    walk,
+)
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -25,7 +35,7 @@ flags.DEFINE_integer('random_state', None, 'Draw all latents from one RandomStat
 flags.DEFINE_string('rows', None, 'Which latents of --random_state, e.g. 477,56,83.')
 flags.DEFINE_string('latents', None, 'A .npy file of latents [N, latent_size].')
 flags.DEFINE_string('labels', None, 'A .npy file of labels [N, label_size].')
-flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3 or 0-9; without it each seed draws its own.')
+flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3, 0-9 or cat,dog; without it each seed draws its own.')
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
 flags.DEFINE_float('truncation', None, 'StyleGAN: how far w goes from the average, 1: all the way; default: the network\'s.')
 flags.DEFINE_integer('truncation_cutoff', None, 'StyleGAN: truncate so many layers, 0: none; default: the network\'s.')
@@ -91,7 +101,9 @@ def grid():
         raise ValueError('A grid is a picture; use --format=png, jpg or webp, or generate.py images for .npz.')
     if columns * rows < n:
         raise ValueError(f'A grid of {columns}x{rows} has no room for {n} images.')
-    save_picture(tile(np.concatenate([*generated(Gs, selection.latents, selection.labels)]), size), FLAGS.out, kind)
+    captions = None if selection.labels is None else captions_of(selection.labels, Gs.class_names)
+    pictures = np.concatenate([*generated(Gs, selection.latents, selection.labels)])
+    save_picture(tile(pictures, size, captions), FLAGS.out, kind)
     print(f'{FLAGS.out}: {n} images')
 
 
@@ -188,7 +200,7 @@ def select_labels(Gs, numbers):
     if FLAGS.labels:
         return load_array(FLAGS.labels, 'labels')
     if classes is not None:
-        cycle = itertools.cycle(parse_integers(classes))
+        cycle = itertools.cycle(parse_classes(classes, Gs.class_names))
         return labels_of([*itertools.islice(cycle, len(numbers))], Gs.label_size)
     if Gs.label_size:
         return labels_of(drawn_classes(numbers, Gs.label_size), Gs.label_size)

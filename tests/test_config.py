@@ -1,9 +1,11 @@
 import dataclasses
+import re
 
 import pytest
 
 import config as configs
 from config import Config, from_json, override, resolve, to_json
+from presets import datasets
 
 
 def test_every_name_composes_and_survives_json():
@@ -58,7 +60,7 @@ def test_overrides_are_typed():
     (['cond', 'cond1'], [], "'cond' and 'cond1'"),
     (['nogrowing', 'BENCHMARK'], [], "'nogrowing' and 'BENCHMARK'"),
     (['stylegan-1gpu', 'hinge', 'wgan'], [], "'hinge' and 'wgan', but takes one loss"),
-    (['stylegan-1gpu'], ['network.fused_scale=often'], "network.fused_scale is 'often'; it must be one of 'auto', False, True"),
+    (['stylegan-1gpu'], ['network.fused_scale=often'], "is 'often'; it must be one of 'auto', False, True"),
     (['stylegan-1gpu'], ['network.nonlinearity=swish'], "must be one of 'lrelu', 'relu'"),
     (['mnist', 'row_per_class'], [], "uses no labels; add 'cond'"),
     ([], ['train.totl_kimg=3'], "unknown key 'train.totl_kimg'; did you mean 'train.total_kimg'?"),
@@ -122,3 +124,13 @@ def test_describe_names_everything():
     text = configs.describe()
     assert all(name in text for name in configs.PRESETS)
     assert sum(name.startswith('lsun-') and name.endswith('-100k') for name in configs.PRESETS) == 30
+
+
+def test_every_data_set_by_name_has_a_shape_as_its_help_says():
+    described = {name: preset.help for name, preset in datasets.PRESETS.items()}
+    of_any_size = {'lsun-bedroom-full', 'lsun-car-512x384', 'lsun-cat-full'}
+    assert described.keys() - datasets.SHAPES.keys() == of_any_size
+    for name, (num_images, _, resolution, label_size) in datasets.SHAPES.items():
+        assert f'{resolution}x{resolution}' in described[name]
+        assert f'{num_images} ' in described[name] or name == 'syn1024rgb'
+        assert label_size == int((re.findall(r'(\d+) classes', described[name]) or [label_size])[0])

@@ -37,7 +37,8 @@ TERMS = {'scores/real': 'real_scores', 'scores/fake': 'fake_scores', 'scores/mix
 
 @pytest.fixture
 def state():
-    G, D, Gs, _ = goldens.networks()
+    golden = goldens.networks()
+    G, D, Gs = golden.G, golden.D, golden.Gs
     return TrainState(G, D, Gs, *(Adam(list(network.variables_at(0).values()), 0.0, 0.99, 1e-8) for network in (G, D)))
 
 
