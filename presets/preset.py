@@ -11,6 +11,20 @@ class Preset(NamedTuple):
     values: dict
 
 
+def up_to(most, default, **rules):
+    """A field whose number, or whose numbers by resolution, may be no larger; rules as for presets/fields.py."""
+    how = {'default_factory': default.copy} if isinstance(default, dict) else {'default': default}
+    return dataclasses.field(**how, metadata={'most': most, **rules})
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a network makes or judges."""
+    resolution: int = up_to(2 ** 14, 1024)       # A power of two, 4 or more.
+    num_channels: int = up_to(2 ** 10, 3)
+    label_size: int = up_to(2 ** 20, 0, zero=True)
+
+
 @dataclass(frozen=True)
 class NetworkSection:
     """Settings of an architecture's two networks; `kind` is its name in networks/architectures.py."""
@@ -32,9 +46,9 @@ class LossSection:
     kind: str
 
 
-def only(role, default):
-    """A field that concerns one network alone, 'G' or 'D'."""
-    return dataclasses.field(default=default, metadata={'role': role})
+def only(role, default, **rules):
+    """A field that concerns one network alone, 'G' or 'D'; rules as for presets/fields.py."""
+    return dataclasses.field(default=default, metadata={'role': role, **rules})
 
 
 def or_zero(default):
