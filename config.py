@@ -30,7 +30,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    lod_initial_resolution: int | None = up_to(2 ** 14, 4)  # Resolution to start at; None: the full one, that is, no growing.
+    lod_initial_resolution: int | None = up_to(2 ** 14, 4)  # Resolution to start at; None: the full one, no growing.
     lod_training_kimg: float = or_zero(600)    # Thousands of real images before each transition.
     lod_transition_kimg: float = or_zero(600)  # Thousands of real images to fade in the next resolution.
     minibatch_base: int = up_to(65536, 16)  # Global minibatch where minibatch_dict has no entry.

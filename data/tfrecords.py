@@ -144,8 +144,8 @@ class Dataset:
             return _components(path, np.zeros([self.num_images, 0], np.float32), label_size)
         labels, manifest = _checked_labels(path, read_array(path), self.num_images), self._manifest()
         if manifest and labels_line(path) not in manifest:
-            raise ValueError(f"'{path}' is not as '{os.path.join(self._path, manifest_file(self._prefix))}' notes it; one of "
-                             'them is damaged, copy or build the data set again.')
+            raise ValueError(f"'{path}' is not as '{os.path.join(self._path, manifest_file(self._prefix))}' notes it; one "
+                             'of them is damaged, copy or build the data set again.')
         return _components(path, labels, label_size)
 
     def verify(self):

@@ -81,8 +81,8 @@ class Network(keras.Model):
         """A layer's add_weight, before anything is allocated."""
         self._parameters_left -= math.prod(shape)
         if self._parameters_left < 0:
-            raise ValueError(f'its arguments describe a {type(self).__name__} of more parameters than the {self._max_parameters} '
-                             'that fit')
+            raise ValueError(f'the arguments describe a {type(self).__name__} of more than {self._max_parameters} '
+                             'parameters, far more than there are.')
         return add_weight(*args, shape=shape, **kwargs)
 
     def named_variables(self) -> dict[str, keras.Variable]:

@@ -7,35 +7,16 @@ import math
 import numpy as np
 
 from networks.progan import Discriminator, Generator
-from networks.snapshot import assign
+from networks.snapshot import assign, most_parameters
 from pickles import Array
+from presets.fields import checked
+from presets.preset import Images
 
 _CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
 _FUNCTIONS = {'G': ('G_paper',), 'Gs': ('G_paper',), 'D': ('D_paper',)}
 _THEANO_FUNCTIONS = {'G': ('G_paper', 'G_progressive_8'), 'Gs': ('G_paper', 'G_progressive_8'),
                      'D': ('D_paper', 'D_progressive_8')}
 
-# Name: (types, smallest, largest); what else static_kwargs holds is not for these networks.
-_SHARED = {
-    'resolution': (int, 4, 1 << 14),
-    'num_channels': (int, 1, 1 << 10),
-    'label_size': (int, 0, 1 << 20),
-    'fmap_base': ((int, float), 1, 1 << 24),
-    'fmap_decay': ((int, float), 0, 8),
-    'fmap_max': (int, 1, 1 << 16),
-    'use_wscale': (bool, False, True),
-    'fused_scale': (bool, False, True),
-}
-_ARGUMENTS = {
-    Generator: _SHARED | {
-        'latent_size': (int, 1, 1 << 20),
-        'normalize_latents': (bool, False, True),
-        'use_pixelnorm': (bool, False, True),
-        'use_leakyrelu': (bool, False, True),
-        'pixelnorm_epsilon': ((int, float), 0, 1),
-    },
-    Discriminator: _SHARED | {'mbstd_group_size': (int, 0, 1 << 16)},
-}
 # Switches of the Theano version's experiments; the published networks have these values.
 _THEANO_FIXED = {'use_batchnorm': False, 'tanh_at_end': None, 'mbstat_func': 'Tstdeps', 'mbstat_avg': 'all',
                  'mbdisc_kernels': None, 'use_layernorm': False}
@@ -51,18 +32,18 @@ def describe(source, name, state):
 
     `source` is the file and the network's name in it, for messages.
     """
+    once = {}  # What the file refers to often is converted once, and counted once.
     if 'build_func_spec' in state:
         arguments = _theano_arguments(source, state['build_func_spec'])
         arrays = [_expect(state, 'toplevel_params', dict, source).get('cur_lod'),
                   *_expect(state, 'param_values', list, source)]
-        stored = [_numbers(value, source) for value in arrays]
-        lod, size = stored[0], sum(array.size for array in stored)
+        stored = [_numbers(value, source, once) for value in arrays]
+        lod = stored[0]
     else:
         arguments = _expect(state, 'static_kwargs', dict, source)
-        stored = _tensorflow_variables(source, state)
-        lod, size = stored.get('lod', np.float32(0)), sum(array.size for array in stored.values())
+        stored = _tensorflow_variables(source, state, once)
+        lod = stored.get('lod', np.float32(0))
     arguments = _checked_arguments(source, _CLASSES[name], arguments)
-    _check_size(source, arguments, size)
     if lod.size == 1 and not 0 <= lod.item() <= math.log2(arguments.get('resolution', 1024)) - 2:
         raise ValueError(f'{source} has lod {lod.item()}, which its resolution does not reach.')
     return arguments, stored
@@ -70,7 +51,12 @@ def describe(source, name, state):
 
 def build(source, name, arguments, stored, dtype):
     """What `describe` found -> the network, with activations of `dtype`."""
-    network = _CLASSES[name](**arguments, dtype=dtype)
+    arrays = stored.values() if isinstance(stored, dict) else stored
+    count = sum(array.size for array in {id(array): array for array in arrays}.values())
+    try:
+        network = _CLASSES[name](**arguments, dtype=dtype, max_parameters=most_parameters(count))
+    except ValueError as error:
+        raise ValueError(f'{source} stores {count} numbers and cannot be built: {str(error).rstrip(".")}.') from error
     values = stored if isinstance(stored, dict) else _from_theano(source, network, stored)
     assign(network, values, source)
     return network
@@ -87,52 +73,49 @@ def _short(value):
     return repr(value)[:60] if plain else f'something of type {type(value).__name__}'
 
 
-def _numbers(value, source):
-    """The float32 array of a stored number or array."""
-    value = value.value if isinstance(value, Array) else value
-    if isinstance(value, bool) or not isinstance(value, np.ndarray | int | float):
-        raise ValueError(f'{source} holds a variable of type {type(value).__name__}; variables are arrays.')
-    with np.errstate(over='ignore'):
-        return np.asarray(value, np.float32)
+def _numbers(value, source, once):
+    """The float32 array of a stored number or array; `once` keeps what was converted."""
+    if id(value) in once:
+        return once[id(value)]
+    number = value.value if isinstance(value, Array) else value
+    if isinstance(number, bool) or not isinstance(number, np.ndarray | int | float):
+        raise ValueError(f'{source} holds a variable of type {type(number).__name__}; variables are arrays.')
+    try:
+        with np.errstate(over='ignore'):
+            once[id(value)] = np.asarray(number, np.float32)
+    except OverflowError:
+        raise ValueError(f'{source} holds a variable that is a number beyond all floats; variables are arrays.') from None
+    return once[id(value)]
 
 
-def _tensorflow_variables(source, state):
+def _tensorflow_variables(source, state, once):
     variables = {}
     for item in _expect(state, 'variables', list, source):
         match item:
             case (str() as name, value) if name not in variables:
-                variables[name] = _numbers(value, f'{source}, {_short(name)}')
+                variables[name] = _numbers(value, f'{source}, {_short(name)}', once)
             case _:
                 raise ValueError(f'{source} lists variables that are not pairs of a new name and an array.')
     return variables
 
 
 def _checked_arguments(source, network_class, arguments):
-    checked = {}
-    for name, (kinds, low, high) in _ARGUMENTS[network_class].items():
-        value = arguments.get(name)
-        if isinstance(value, Array) and value.value is not None and value.value.ndim == 0:
-            value = value.value.item()
-        if value is None:
-            continue  # Absent, or left to the network.
-        fits = isinstance(value, kinds) and isinstance(value, bool) == (kinds is bool)
-        if not (fits and low <= value <= high):
-            raise ValueError(f'{source} has {name} = {_short(value)}; expected is {low} to {high}.')
-        checked[name] = value
-    return checked
-
-
-def _check_size(source, arguments, stored):
-    """Refuses arguments of a network far larger than the `stored` numbers, before anything is allocated."""
-    got = {'resolution': 1024, 'label_size': 0, 'fmap_base': 8192, 'fmap_decay': 1.0, 'fmap_max': 512}
-    got |= arguments
-    maps = [min(int(got['fmap_base'] / 2 ** (stage * got['fmap_decay'])), got['fmap_max'])
-            for stage in range(int(math.log2(got['resolution'])))]
-    dense = 16 * maps[1] * got.get('latent_size', maps[0]) + min(maps[0], maps[1]) * got['label_size']
-    least = sum(9 * n ** 2 for n in maps[1:]) + dense
-    if least > 4 * stored + (1 << 20):  # A missing variable is for `assign` to name.
-        raise ValueError(f'{source} describes a network of at least {least} parameters and stores {stored}; '
-                         f'its arguments and its arrays contradict each other.')
+    """The arguments that a network takes, by the schema of its settings."""
+    settings = network_class.Settings.names_of(network_class.role)
+    found = {}
+    for cls, names in (Images, Images.__dataclass_fields__), (network_class.Settings, settings):
+        given = {}
+        for name in names:
+            value = arguments.get(name)
+            if isinstance(value, Array) and value.value is not None and value.value.ndim == 0:
+                value = value.value.item()
+            if value is not None:  # Else it is absent, or left to the network.
+                given[name] = int(value) if type(value) is float and name == 'fmap_base' and value.is_integer() else value
+        try:
+            found |= checked(cls, given)
+        except ValueError as error:
+            raise ValueError(f'{source}: {error}') from error
+    return found
 
 
 def _theano_arguments(source, spec):

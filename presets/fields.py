@@ -1,4 +1,4 @@
-"""The one schema of settings: the types of a dataclass's fields and their rules, for what people type and for what files say."""
+"""The one schema of settings: types and rules of a dataclass's fields, for what people type and for what files say."""
 import math
 import types
 import typing
