@@ -1,9 +1,9 @@
 """(G, D, Gs) <-> one HDF5 file.
 
 Layout: groups `G`, `D`, `Gs`, each with the build arguments as JSON in its attribute `arguments` and one dataset per
-variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO, float32); the file's attributes hold `format`,
-`version`, `kind` (see architectures.py) and `nimg`, the number of real images shown so far. The `lod` of each network is
-among its variables. Each dataset, each group and the file have an attribute `sha256`: of the bytes, the arguments, the attributes.
+variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO, float32), the `lod` of each network among them; the
+file's attributes hold `format`, `version`, `kind` (see architectures.py) and `nimg`, the number of real images shown so far.
+Each dataset, each group and the file have an attribute `sha256`: of the bytes, the arguments, the attributes.
 Version 2 has no checksums. Version 1, from before there was a choice, has no `kind` either: its networks are of the first.
 """
 import contextlib
