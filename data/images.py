@@ -8,9 +8,9 @@ MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # Where Pillow begins to refuse.
 Image.MAX_IMAGE_PIXELS = None  # decode has a limit of its own, which can be moved.
 
 # No others: EPS would start Ghostscript, WMF draws on Windows, IPTC holds files of any kind, some decode nothing.
-FORMATS = ('AVIF', 'BLP', 'BMP', 'CUR', 'DCX', 'DDS', 'DIB', 'FLI', 'FTEX', 'GBR', 'GIF', 'HEIF', 'ICNS', 'ICO', 'IM',
-           'JPEG', 'JPEG2000', 'MPO', 'MSP', 'PCX', 'PIXAR', 'PNG', 'PPM', 'PSD', 'QOI', 'SGI', 'SPIDER', 'SUN', 'TGA', 'TIFF',
-           'WEBP', 'XBM', 'XPM')
+FORMATS = ('AVIF', 'BLP', 'BMP', 'CUR', 'DCX', 'DDS', 'DIB', 'FLI', 'FTEX', 'GBR', 'GIF', 'HEIF',
+           'ICNS', 'ICO', 'IM', 'JPEG', 'JPEG2000', 'MPO', 'MSP', 'PCX', 'PIXAR', 'PNG', 'PPM', 'PSD',
+           'QOI', 'SGI', 'SPIDER', 'SUN', 'TGA', 'TIFF', 'WEBP', 'XBM', 'XPM')
 
 _KEY_SCALES = {'1': 255, 'L;2': 85, 'L;4': 17, 'RGB;16B': 1 / 257}  # What Pillow scales pixels by, but not their key.
 

@@ -1,9 +1,7 @@
 """Files that would crash, hang or fill the memory: each ends in one sentence."""
-import bz2
 import gzip
 import io
 import json
-import lzma
 import os
 import struct
 import zipfile
@@ -16,7 +14,7 @@ from PIL import Image
 from scipy.io import savemat
 
 import runtime
-from data import archives, sources
+from data import sources
 from data.celebahq import decode as decode_photograph
 from data.folders import from_images
 from data.image_files import ImageFiles
@@ -53,21 +51,22 @@ def test_damaged_members_of_every_compression_are_one_sentence(tmp_path, method)
 @pytest.mark.parametrize('method', [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize('declared', [None, 1000])
 def test_zip_bombs_are_refused_by_declared_and_by_actual_size(tmp_path, method, declared):
-    size = 300 << 20
+    size = 24 << 20
     path = zipped(tmp_path / 'bomb.zip', bytes(size), method)
     if declared:
         data = (tmp_path / 'bomb.zip').read_bytes()
         (tmp_path / 'bomb.zip').write_bytes(data.replace(struct.pack('<I', size), struct.pack('<I', declared)))
     before = runtime.peak_memory_mib()
-    with pytest.raises(ValueError, match='unpacks to .* give a larger --max_file_mib' if not declared else 'cannot be unpacked'):
-        ImageFiles(path, max_file_mib=64).read('0.png')
-    assert runtime.peak_memory_mib() - before < 200
+    sentence = 'cannot be unpacked' if declared else 'unpacks to .* give a larger --max_file_mib'
+    with pytest.raises(ValueError, match=sentence):
+        ImageFiles(path, max_file_mib=8).read('0.png')
+    assert runtime.peak_memory_mib() - before < 100
 
 
 def test_a_gzip_bomb_is_refused(tmp_path):
     (tmp_path / 'train-labels-idx1-ubyte.gz').write_bytes(b'')
     (tmp_path / 'train-images-idx3-ubyte.gz').write_bytes(gzip.compress(bytes(100 << 20)))
-    with pytest.raises(ValueError, match='train-images-idx3-ubyte.gz.* unpacks to over 10485760 bytes'):
+    with pytest.raises(ValueError, match='train-images-idx3-ubyte.gz.*unpacks to over 10485760 bytes'):
         sources.mnist(tmp_path, max_file_mib=10)
 
 
@@ -187,7 +186,3 @@ def test_a_damaged_mat_file_is_named(tmp_path):
     (tmp_path / 'train_32x32.mat').write_bytes(data)
     with pytest.raises(ValueError, match="train_32x32.mat' (is not a MATLAB file or is damaged|does not hold)"):
         sources.svhn(tmp_path, expected_images=0)
-
-
-def test_compressions_that_bombs_use_are_here():  # What the first tests rely on.
-    assert bz2.compress(b'') and lzma.compress(b'') and archives.MAX_FILE_MIB == 1024
