@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import files
 from presets import progan
 from presets.fields import check_range, typed
-from presets.preset import LossSection, NetworkSection, or_zero, up_to
+from presets.preset import LossSection, NetworkSection, or_zero, ruled
 from presets.table import LOSSES, NETWORKS, PRESETS
 from wording import did_you_mean
 
@@ -23,18 +23,18 @@ from wording import did_you_mean
 class DataConfig:
     dir: str = 'datasets'                # Folder that holds the data sets.
     name: str = 'digits'                 # Folder of the data set in it, or 'syn1024rgb': black images, no files.
-    resolution: int | None = up_to(2 ** 14, None)  # Train at a lower resolution than the data set holds; None: its own.
+    resolution: int | None = ruled(None, most=2 ** 14)  # Train at a lower resolution than the data set holds; None: its own.
     label_size: int | str = or_zero(0)   # Label components to train with: 0 none, 1 the first, 'full' all.
     mirror: bool = False                 # Flip each image left-right with probability 0.5.
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    lod_initial_resolution: int | None = up_to(2 ** 14, 4)  # Resolution to start at; None: the full one, no growing.
+    lod_initial_resolution: int | None = ruled(4, most=2 ** 14)  # Resolution to start at; None: the full one, no growing.
     lod_training_kimg: float = or_zero(600)    # Thousands of real images before each transition.
     lod_transition_kimg: float = or_zero(600)  # Thousands of real images to fade in the next resolution.
-    minibatch_base: int = up_to(65536, 16)  # Global minibatch where minibatch_dict has no entry.
-    minibatch_dict: dict[int, int] = up_to(65536, {})  # Global minibatch by resolution.
+    minibatch_base: int = ruled(16, most=65536)  # Global minibatch where minibatch_dict has no entry.
+    minibatch_dict: dict[int, int] = ruled({}, most=65536)  # Global minibatch by resolution.
     max_minibatch_per_gpu: dict[int, int] = field(default_factory=dict)  # Upper limit per device by resolution.
     G_learning_rate: float = 0.001       # Learning rate of G where the next field has no entry.
     G_learning_rate_dict: dict[int, float] = field(default_factory=dict)  # Learning rate of G by resolution.
@@ -59,10 +59,10 @@ class OptimizerConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     total_kimg: float = 12000            # Real images to show D, in thousands.
-    devices: int = up_to(4096, 1)        # Devices (GPUs) of this machine, or of each worker.
+    devices: int = ruled(1, most=4096)        # Devices (GPUs) of this machine, or of each worker.
     precision: str = 'fp32'              # 'fp32', 'fp16' or 'bf16' activations; weights are always float32.
-    minibatch_repeats: int = up_to(1024, 4)  # Rounds of (D steps, G step) per look at the schedule.
-    D_repeats: int = up_to(1024, 1)      # D steps per G step.
+    minibatch_repeats: int = ruled(4, most=1024)  # Rounds of (D steps, G step) per look at the schedule.
+    D_repeats: int = ruled(1, most=1024)      # D steps per G step.
     Gs_decay: float = or_zero(0.999)     # Decay of the moving average of G's weights; 0: Gs is G.
     reset_optimizers: bool = True        # Reset Adam's moments and step count when blocks come in.
     image_snapshot_ticks: int = 1        # Ticks between picture grids.
@@ -79,7 +79,7 @@ class TrainConfig:
     deterministic: bool = False          # Only deterministic kernels: the same bytes in every run.
     max_skipped_steps: int = 200         # Stop after so many updates in a row with gradients that are not finite.
     init_from: str | None = None         # Start from the networks of a snapshot, an official .pkl or a run.
-    seed: int = up_to(2 ** 31, 1000, zero=True)  # Seeds weights, latents, order of images, everything.
+    seed: int = ruled(1000, most=2 ** 31, zero=True)  # Seeds weights, latents, order of images, everything.
 
 
 @dataclass(frozen=True)
@@ -264,9 +264,8 @@ def _check(config):
     for name, _ in _fields(config):
         section, key = name.split('.')
         value = getattr(getattr(config, section), key)
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(map(repr, _CHOICES[name]))}.')
-        check_range(name, value, getattr(config, section).__dataclass_fields__[key].metadata)
+        rules = getattr(config, section).__dataclass_fields__[key].metadata
+        check_range(name, value, rules if name not in _CHOICES else {**rules, 'choices': _CHOICES[name]})
     for name in ('beta1', 'beta2'):
         if getattr(config.optimizer, name) >= 1:
             raise ValueError(f'optimizer.{name} is {getattr(config.optimizer, name)}; it must be below 1.')

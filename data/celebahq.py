@@ -49,7 +49,7 @@ def decode(jpeg):
     try:
         image = PIL.Image.open(io.BytesIO(jpeg), formats=('JPEG', 'PNG'))
         if image.width * image.height > MAX_PIXELS:
-            raise OSError(f'it has {image.width}x{image.height} pixels, {MAX_PIXELS} are allowed')
+            raise OSError(f'{image.width}x{image.height} pixels, {MAX_PIXELS} are allowed')
         image.load()
     except Exception as error:  # Pillow raises many kinds for damaged files.
         reason = 'it is no image' if isinstance(error, PIL.UnidentifiedImageError) else error

@@ -3,7 +3,8 @@
 Layout: groups `G`, `D`, `Gs`, each with the build arguments as JSON in its attribute `arguments` and one dataset per
 variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO, float32), the `lod` of each network among them; the
 file's attributes hold `format`, `version`, `kind` (see architectures.py) and `nimg`, the number of real images shown so far.
-Each dataset, each group and the file have an attribute `sha256`: of the bytes, the arguments, the attributes.
+The dataset `class_names`, where there is one, holds the names of classes as JSON.
+Each dataset of a variable, each group and the file have an attribute `sha256`: of the bytes, the arguments, the rest.
 Version 2 has no checksums. Version 1, from before there was a choice, has no `kind` either: its networks are of the first.
 """
 import contextlib
@@ -43,7 +44,10 @@ def save_snapshot(path, G, D, Gs, nimg=0):
     image = io.BytesIO()  # HDF5 crashes where a disk fills up, so it never sees one.
     with h5py.File(image, 'w') as file:
         file.attrs.update(format=_FORMAT, version=_VERSION, kind=G.kind, nimg=int(nimg))
-        file.attrs['sha256'] = _sum_of_file(_VERSION, G.kind, nimg)
+        names = json.dumps(Gs.class_names) if Gs.class_names else ''
+        if names:
+            file['class_names'] = names  # No attribute: HDF5 limits them to 64 kB.
+        file.attrs['sha256'] = _sum_of_file(_VERSION, G.kind, nimg, names)
         for name, network in (('G', G), ('D', D), ('Gs', Gs)):
             group, arguments = file.create_group(name), json.dumps(network.build_arguments())
             group.attrs.update(arguments=arguments, sha256=sha256_of([arguments.encode()]))
@@ -65,12 +69,15 @@ def load_snapshot(path, names=NAMES, dtype=None):
         raise FileNotFoundError(f'There is no snapshot {path}; give the path of a .h5 file that training wrote.')
     try:
         with hdf5.open_file(path) as file:
-            version, kind, nimg = _read_position(file)
             groups = dict(hdf5.members(file))
+            class_names = _read_class_names(groups.get('class_names'))
+            version, kind, nimg = _read_position(file, class_names)
             lacking = [name for name in names if not isinstance(groups.get(name), h5py.Group)]
             if lacking:
                 raise ValueError(f'lacks the network {lacking[0]}')
             networks = {name: _read_network(path, groups[name], kind, name, dtype, version >= _CHECKED) for name in names}
+            for network in networks.values():
+                network.class_names = _parsed_class_names(class_names, network.label_size)
         return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=nimg)
     except _DAMAGED as error:
         problem = str(error).strip().rstrip('.').partition('\n')[0][:300] or type(error).__name__
@@ -85,15 +92,36 @@ def feature_maps(path):
     return None
 
 
-def _sum_of_file(version, kind, nimg):
-    return sha256_of([json.dumps([_FORMAT, int(version), kind, int(nimg)]).encode()])
+def _sum_of_file(version, kind, nimg, class_names):
+    return sha256_of([json.dumps([_FORMAT, int(version), kind, int(nimg), class_names]).encode()])
 
 
 def _sum_of_array(value):
     return sha256_of([np.ascontiguousarray(value).tobytes()])
 
 
-def _read_position(file):
+def _read_class_names(array):
+    """The text of the names of classes; '' where there is none."""
+    if array is None:
+        return ''
+    if not isinstance(array, h5py.Dataset) or array.shape != () or h5py.check_string_dtype(array.dtype) is None:
+        raise ValueError('is damaged: its class_names are no text')
+    return array.asstr()[()]
+
+
+def _parsed_class_names(text, label_size):
+    if not text:
+        return None
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or len(names) != label_size or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'is damaged: its class_names are not {label_size} names')
+    return tuple(names)
+
+
+def _read_position(file, class_names):
     """The file's own attributes -> (version, kind, nimg); ValueError where they are not those of a snapshot."""
     found = {key: _plain(value) for key, value in file.attrs.items()}
     version, nimg = found.get('version'), found.get('nimg')
@@ -104,7 +132,7 @@ def _read_position(file):
     kind = found.get('kind') if version > 1 else FIRST
     if type(nimg) is not int or not 0 <= nimg < 1 << 53 or not isinstance(kind, str):
         raise ValueError(f'is damaged, its attributes are nimg = {nimg} and kind = {kind!r}'[:200])
-    if (version >= _CHECKED or 'sha256' in found) and found.get('sha256') != _sum_of_file(version, kind, nimg):
+    if (version >= _CHECKED or 'sha256' in found) and found.get('sha256') != _sum_of_file(version, kind, nimg, class_names):
         raise ValueError('is damaged, its attributes do not have the checksum noted beside them')
     return version, kind, nimg
 

@@ -2,21 +2,48 @@
 
 What the file says is checked, never run: arguments by name, type and range, variables by name and shape.
 """
-import math
-
 import numpy as np
 
 from networks.progan import Discriminator, Generator
-from networks.snapshot import assign, most_parameters
-from pickles import Array
-from presets.fields import checked
-from presets.preset import Images
+from networks.snapshot import assign
+from official.states import (
+    check_lod,
+    check_size,
+    checked_arguments,
+    count,
+    expect,
+    feature_maps,
+    named_arrays,
+    numbers,
+    short,
+)
 
 _CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
 _FUNCTIONS = {'G': ('G_paper',), 'Gs': ('G_paper',), 'D': ('D_paper',)}
 _THEANO_FUNCTIONS = {'G': ('G_paper', 'G_progressive_8'), 'Gs': ('G_paper', 'G_progressive_8'),
                      'D': ('D_paper', 'D_progressive_8')}
 
+# Name: (types, smallest, largest); what else static_kwargs holds is not for these networks.
+_SHARED = {
+    'resolution': (int, 4, 1 << 14),
+    'num_channels': (int, 1, 1 << 10),
+    'label_size': (int, 0, 1 << 20),
+    'fmap_base': ((int, float), 1, 1 << 24),
+    'fmap_decay': ((int, float), 0, 8),
+    'fmap_max': (int, 1, 1 << 16),
+    'use_wscale': (bool, False, True),
+    'fused_scale': (bool, False, True),
+}
+_ARGUMENTS = {
+    Generator: _SHARED | {
+        'latent_size': (int, 1, 1 << 20),
+        'normalize_latents': (bool, False, True),
+        'use_pixelnorm': (bool, False, True),
+        'use_leakyrelu': (bool, False, True),
+        'pixelnorm_epsilon': ((int, float), 0, 1),
+    },
+    Discriminator: _SHARED | {'mbstd_group_size': (int, 0, 1 << 16)},
+}
 # Switches of the Theano version's experiments; the published networks have these values.
 _THEANO_FIXED = {'use_batchnorm': False, 'tanh_at_end': None, 'mbstat_func': 'Tstdeps', 'mbstat_avg': 'all',
                  'mbdisc_kernels': None, 'use_layernorm': False}
@@ -32,96 +59,49 @@ def describe(source, name, state):
 
     `source` is the file and the network's name in it, for messages.
     """
-    once = {}  # What the file refers to often is converted once, and counted once.
     if 'build_func_spec' in state:
         arguments = _theano_arguments(source, state['build_func_spec'])
-        arrays = [_expect(state, 'toplevel_params', dict, source).get('cur_lod'),
-                  *_expect(state, 'param_values', list, source)]
-        stored = [_numbers(value, source, once) for value in arrays]
-        lod = stored[0]
+        arrays = [expect(state, 'toplevel_params', dict, source).get('cur_lod'),
+                  *expect(state, 'param_values', list, source)]
+        stored = [numbers(value, source) for value in arrays]
+        lod, size = stored[0], count(stored)
     else:
-        arguments = _expect(state, 'static_kwargs', dict, source)
-        stored = _tensorflow_variables(source, state, once)
-        lod = stored.get('lod', np.float32(0))
-    arguments = _checked_arguments(source, _CLASSES[name], arguments)
-    if lod.size == 1 and not 0 <= lod.item() <= math.log2(arguments.get('resolution', 1024)) - 2:
-        raise ValueError(f'{source} has lod {lod.item()}, which its resolution does not reach.')
+        arguments = expect(state, 'static_kwargs', dict, source)
+        stored = _tensorflow_variables(source, state)
+        lod, size = stored.get('lod', np.float32(0)), count(stored.values())
+    arguments = checked_arguments(source, _ARGUMENTS[_CLASSES[name]], arguments)
+    _check_size(source, arguments, size)
+    check_lod(source, lod, arguments.get('resolution', 1024))
     return arguments, stored
 
 
 def build(source, name, arguments, stored, dtype):
     """What `describe` found -> the network, with activations of `dtype`."""
-    arrays = stored.values() if isinstance(stored, dict) else stored
-    count = sum(array.size for array in {id(array): array for array in arrays}.values())
-    try:
-        network = _CLASSES[name](**arguments, dtype=dtype, max_parameters=most_parameters(count))
-    except ValueError as error:
-        raise ValueError(f'{source} stores {count} numbers and cannot be built: {str(error).rstrip(".")}.') from error
+    network = _CLASSES[name](**arguments, dtype=dtype)
     values = stored if isinstance(stored, dict) else _from_theano(source, network, stored)
     assign(network, values, source)
     return network
 
 
-def _expect(state, key, kind, source):
-    if not isinstance(state.get(key), kind):
-        raise ValueError(f'{source} has no {kind.__name__} {key!r}; it is not a network of the reference.')
-    return state[key]
+def _tensorflow_variables(source, state):
+    """{name: array}; version 3, which StyleGAN's repository writes, stores up-convolutions as [3, 3, in, out]."""
+    stored = named_arrays(source, state)
+    if state.get('version') == 2:
+        return stored
+    return {name: array.swapaxes(2, 3) if name.endswith('/Conv0_up/weight') and array.ndim == 4 else array
+            for name, array in stored.items()}
 
 
-def _short(value):
-    plain = isinstance(value, str | int | float | None)
-    return repr(value)[:60] if plain else f'something of type {type(value).__name__}'
-
-
-def _numbers(value, source, once):
-    """The float32 array of a stored number or array; `once` keeps what was converted."""
-    if id(value) in once:
-        return once[id(value)]
-    number = value.value if isinstance(value, Array) else value
-    if isinstance(number, bool) or not isinstance(number, np.ndarray | int | float):
-        raise ValueError(f'{source} holds a variable of type {type(number).__name__}; variables are arrays.')
-    try:
-        with np.errstate(over='ignore'):
-            once[id(value)] = np.asarray(number, np.float32)
-    except OverflowError:
-        raise ValueError(f'{source} holds a variable that is a number beyond all floats; variables are arrays.') from None
-    return once[id(value)]
-
-
-def _tensorflow_variables(source, state, once):
-    variables = {}
-    for item in _expect(state, 'variables', list, source):
-        match item:
-            case (str() as name, value) if name not in variables:
-                variables[name] = _numbers(value, f'{source}, {_short(name)}', once)
-            case _:
-                raise ValueError(f'{source} lists variables that are not pairs of a new name and an array.')
-    return variables
-
-
-def _checked_arguments(source, network_class, arguments):
-    """The arguments that a network takes, by the schema of its settings."""
-    settings = network_class.Settings.names_of(network_class.role)
-    found = {}
-    for cls, names in (Images, Images.__dataclass_fields__), (network_class.Settings, settings):
-        given = {}
-        for name in names:
-            value = arguments.get(name)
-            if isinstance(value, Array) and value.value is not None and value.value.ndim == 0:
-                value = value.value.item()
-            if value is not None:  # Else it is absent, or left to the network.
-                given[name] = int(value) if type(value) is float and name == 'fmap_base' and value.is_integer() else value
-        try:
-            found |= checked(cls, given)
-        except ValueError as error:
-            raise ValueError(f'{source}: {error}') from error
-    return found
+def _check_size(source, arguments, stored):
+    maps = feature_maps(arguments, arguments.get('resolution', 1024))
+    dense = 16 * maps[1] * arguments.get('latent_size', maps[0]) + min(maps[:2]) * arguments.get('label_size', 0)
+    check_size(source, sum(9 * n ** 2 for n in maps[1:]) + dense, stored)
 
 
 def _theano_arguments(source, spec):
     for name, value in _THEANO_FIXED.items():
         if name in spec and not (type(spec[name]) is type(value) and spec[name] == value):
-            raise ValueError(f'{source} was built with {name} = {_short(spec[name])}; only {value!r} can be '
+            raise ValueError(f'{source} was built with {name} = {short(spec[name])}; only {value!r} can be '
                              f'imported.')
     return spec | {'fused_scale': False, 'mbstd_group_size': 16}
 

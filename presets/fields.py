@@ -29,10 +29,10 @@ def typed(name, value, hint):
 
 
 def check_range(name, value, rules):
-    """ValueError unless the numbers of a value are finite, positive, and as large as the rules of its field allow.
-
-    Rules are a field's metadata: zero=True, it may be 0; most=N, it may be no larger.
-    """
+    """ValueError unless a value is as the rules of its field (see preset.ruled) allow, its numbers finite and positive."""
+    choices = rules.get('choices')
+    if choices and value not in choices:
+        raise ValueError(f'{name} is {short(value)}; it must be one of {", ".join(map(repr, choices))}.')
     zero, most = rules.get('zero', False), rules.get('most', MOST)
     if isinstance(value, dict) and not all(size >= 4 and size & (size - 1) == 0 for size in value):
         raise ValueError(f'{name} is {short(value)}; its keys are resolutions, powers of two from 4 on.')

@@ -11,18 +11,22 @@ class Preset(NamedTuple):
     values: dict
 
 
-def up_to(most, default, **rules):
-    """A field whose number, or whose numbers by resolution, may be no larger; rules as for presets/fields.py."""
+def ruled(default, **rules):
+    """A field with rules: zero=True, its number may be 0; most=N, it may be no larger; choices=(...), its values; use=True,
+    it builds nothing.
+
+    A field of use, like how a generator is sampled, may differ between networks of the same layers.
+    """
     how = {'default_factory': default.copy} if isinstance(default, dict) else {'default': default}
-    return dataclasses.field(**how, metadata={'most': most, **rules})
+    return dataclasses.field(**how, metadata=rules)
 
 
 @dataclass(frozen=True)
 class Images:
     """What a network makes or judges."""
-    resolution: int = up_to(2 ** 14, 1024)       # A power of two, 4 or more.
-    num_channels: int = up_to(2 ** 10, 3)
-    label_size: int = up_to(2 ** 20, 0, zero=True)
+    resolution: int = ruled(1024, most=2 ** 14)  # A power of two, 4 or more.
+    num_channels: int = ruled(3, most=2 ** 10)
+    label_size: int = ruled(0, most=2 ** 20, zero=True)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class NetworkSection:
     def names_of(cls, role):
         """Names of the settings that concern the generator ('G') or the discriminator ('D')."""
         return [f.name for f in dataclasses.fields(cls) if f.name != 'kind' and f.metadata.get('role', role) == role]
+
+    @classmethod
+    def names_of_use(cls):
+        """Names of the settings that build nothing."""
+        return [f.name for f in dataclasses.fields(cls) if f.metadata.get('use')]
 
     def for_dtype(self, dtype):
         """The same settings where activations of `dtype` ('float32', 'float16', 'bfloat16') need others."""
@@ -47,13 +56,13 @@ class LossSection:
 
 
 def only(role, default, **rules):
-    """A field that concerns one network alone, 'G' or 'D'; rules as for presets/fields.py."""
-    return dataclasses.field(default=default, metadata={'role': role, **rules})
+    """A field that concerns one network alone, 'G' or 'D'; `rules` as for `ruled`."""
+    return ruled(default, role=role, **rules)
 
 
 def or_zero(default):
     """A field whose number may be 0, not only positive."""
-    return dataclasses.field(default=default, metadata={'zero': True})
+    return ruled(default, zero=True)
 
 
 def learning_rates(by_resolution):

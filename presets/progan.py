@@ -2,15 +2,15 @@
 import dataclasses
 from dataclasses import dataclass
 
-from presets.preset import LossSection, NetworkSection, Preset, learning_rates, only, or_zero, up_to
+from presets.preset import LossSection, NetworkSection, Preset, learning_rates, only, or_zero, ruled
 
 
 @dataclass(frozen=True)
 class Network(NetworkSection):
     kind: str = 'progan'
-    fmap_base: int = up_to(2 ** 24, 8192)        # Maps of a block: min(fmap_base / 2^(stage * fmap_decay), fmap_max).
-    fmap_decay: float = up_to(8, 1.0, zero=True)  # See fmap_base.
-    fmap_max: int = up_to(2 ** 16, 512)          # See fmap_base.
+    fmap_base: int = ruled(8192, most=2 ** 24)        # Maps of a block: min(fmap_base / 2^(stage * fmap_decay), fmap_max).
+    fmap_decay: float = ruled(1.0, most=8, zero=True)  # See fmap_base.
+    fmap_max: int = ruled(512, most=2 ** 16)          # See fmap_base.
     latent_size: int | None = only('G', None, most=2 ** 20)  # Components of a latent; None: the feature maps of stage 0.
     normalize_latents: bool = only('G', True)    # Pixel-norm the latents before the first layer.
     use_wscale: bool = True                      # Equalized learning rate; False: He's initialization alone.

@@ -42,7 +42,9 @@ def make_state(dataset, settings, dtype, seed, beta1, beta2, epsilon, initial_lo
 
     def make(role, network_class, seed):
         own = {name: getattr(settings, name) for name in settings.names_of(role)}
-        return network_class(**shape, **own, seed=seed, dtype=dtype)
+        network = network_class(**shape, **own, seed=seed, dtype=dtype)
+        network.class_names = dataset.class_names and tuple(dataset.class_names)
+        return network
 
     G_class, D_class = ARCHITECTURES[settings.kind]
     G, D = make('G', G_class, seed), make('D', D_class, seed + 500)
@@ -64,11 +66,12 @@ def start_from(state, snapshot, source):
 
 
 def _comparable(network):
-    """What a network is built of, but for what follows a run's precision."""
+    """What a network is built of, but for what follows a run's precision, and how it is used."""
     settings = network.settings.for_dtype('float16')
-    return {'kind': network.kind} | network.build_arguments() | {
+    built = {'kind': network.kind} | network.build_arguments() | {
         name: getattr(settings, name) for name in settings.names_of(network.role)
         if getattr(settings, name) != getattr(network.settings, name)}
+    return {name: value for name, value in built.items() if name not in settings.names_of_use()}
 
 
 @dataclass(eq=False)  # Checkpoints need it hashable.
