@@ -49,7 +49,9 @@ def _png_name(index):
 
 def _save_png(tfrecord_dir, folder, index):
     image = _open_dataset(tfrecord_dir).read(0, [index])[0]
-    _to_image(image).save(os.path.join(folder, _png_name(index)))
+    path = os.path.join(folder, _png_name(index))
+    with writing(path):
+        _to_image(image).save(path)
 
 
 @functools.cache
