@@ -17,15 +17,19 @@ from wording import format_time
 EXTENSIONS = ('.mp4', '.webp', '.gif')
 
 
-def check_path(path):
-    """Raises ValueError unless the ending of a video's path is one that can be written."""
-    if os.path.splitext(path)[1].lower() not in EXTENSIONS:
+def video_path(path, fps):
+    """The path of a video, which without an ending becomes an MP4; ValueError for one that cannot be written."""
+    root, extension = os.path.splitext(path)
+    if extension.lower() not in ('', *EXTENSIONS):
         raise ValueError(f'{path} ends in no known kind of video; use one of {", ".join(EXTENSIONS)}.')
+    if extension.lower() == '.gif' and fps > 50:
+        raise ValueError(f'--fps={fps:g} is more than the 50 frames per second that players show of a GIF; use .mp4 or .webp.')
+    return path if extension else f'{root}.mp4'
 
 
 def save_video(frames, path, fps):
     """Writes an iterable of uint8 [H, W, 1 or 3] as a looping video, which appears complete or not at all."""
-    check_path(path)
+    path = video_path(path, fps)
     extension = os.path.splitext(path)[1].lower()
     with replacing(path) as partial:
         if extension == '.mp4':

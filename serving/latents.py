@@ -1,6 +1,6 @@
 """Which latents and labels pictures are made from: seeds, rows of one random state, files, walks."""
 import numpy as np
-import scipy.ndimage
+import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
 from data.one_hot import one_hot
 
