@@ -1,6 +1,7 @@
 """What commands share at the command line: flags that are checked, and --help."""
 import inspect
 import os
+import re
 import sys
 import textwrap
 from typing import NamedTuple
@@ -52,8 +53,9 @@ def _explain_flag(name):
     flag = FLAGS[name]
     kind = {'string': 'TEXT', 'int': 'N', 'float': 'X', 'string enum': '|'.join(getattr(flag.parser, 'enum_values', []))}
     value = '' if flag.boolean else f'={kind.get(flag.flag_type(), "A,B,..")}'
-    told = flag.default in (None, False, []) or 'default' in flag.help
-    text = flag.help if told else f'{flag.help.removesuffix(".")} (default: {flag.default}).'
+    text = re.sub('^<.*?>: ', '', flag.help)  # Absl puts the values of an enum there.
+    if flag.default not in (None, False, []) and not flag.boolean and 'default' not in text:
+        text = f'{text.removesuffix(".")} (default: {flag.default}).'
     left = f'  --{"[no]" if flag.default is True else ""}{name}{value}'
     lines = textwrap.wrap(text, 96) or ['']
     first = [f'{left:24s} {lines[0]}'] if len(left) < 25 else [left, f'{"":24s} {lines[0]}']

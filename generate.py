@@ -50,7 +50,7 @@ flags.DEFINE_bool('captions', True, 'The class above each image of a network wit
 flags.DEFINE_float('duration', 60.0, 'Seconds of video.')
 flags.DEFINE_float('fps', 30.0, 'Frames per second.')
 flags.DEFINE_float('smoothing', 1.0, 'Seconds (stddev) over which the latent walk is smoothed.')
-flags.DEFINE_integer('seed', 1000, 'Seed of the videos\' latents.')
+flags.DEFINE_integer('seed', 1000, 'Seed of the videos\' latents.', lower_bound=0)
 flags.DEFINE_float('time_warp', 1.5, 'Training time goes with this power of video time.')
 
 OPTIONS = ('truncation',)  # Flags that only some architectures know.
@@ -163,7 +163,8 @@ def training_video():
                 columns, rows = given_size or screen_grid('1080p', sum(places(Gs.resolution // FLAGS.shrink)))
                 pictures = np.concatenate([*generated(Gs, start_images(columns * rows), shows_progress=False)])
                 lod = Gs.stored_lod if FLAGS.lod is None else FLAGS.lod
-                frame = videos.caption(arranged(pictures, columns), nimgs[index], lod, seconds and seconds[index])
+                frame = videos.caption(arranged(pictures, columns), nimgs[index], lod,
+                                       None if seconds is None else seconds[index])
                 for _ in run:
                     yield frame
                     bar.update()

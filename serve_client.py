@@ -6,15 +6,17 @@ pictures come back as PNG files, which are a tenth of the size of numbers in JSO
 import runtime  # isort: skip (it must come before TensorFlow)
 
 import base64
+import importlib.util
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 
 import numpy as np
 from absl import flags
 
-from files import replacing
+from files import check_new, replacing
 from serving.latents import drawn_classes, labels_of, of_seeds, parse_integers
 
 FLAGS = flags.FLAGS
@@ -23,8 +25,15 @@ flags.DEFINE_string('model', 'progan', 'Name of the model on the server.')
 flags.DEFINE_string('seeds', '0-7', 'One picture per seed, e.g. 0-99 or 3,5,8.')
 flags.DEFINE_integer('class', None, 'Class of the pictures, for a conditional network; without it each seed draws its own.')
 flags.DEFINE_string('out', None, 'Folder of the pictures.')
+flags.DEFINE_bool('overwrite', False, 'Replace pictures that exist.')
 flags.DEFINE_integer('minibatch', 8, 'Pictures per request.')
 flags.DEFINE_float('timeout', 300.0, 'Seconds to wait for each answer.')
+
+
+def without_tensorflow():
+    """Lets the protos within TensorFlow be imported without TensorFlow itself, which takes seconds."""
+    if 'tensorflow' not in sys.modules:
+        sys.modules['tensorflow'] = importlib.util.module_from_spec(importlib.util.find_spec('tensorflow'))
 
 
 class Rest:
@@ -59,6 +68,7 @@ class Grpc:
 
     def __init__(self, server, model, timeout):
         import grpc
+        without_tensorflow()
         from tensorflow_serving.apis import prediction_service_pb2_grpc
         self.server, self.model, self.timeout = server, model, timeout
         unlimited = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_length', -1)]
@@ -76,13 +86,16 @@ class Grpc:
 
     def predict(self, signature, inputs):
         """The PNG files of one request."""
-        import tensorflow as tf
+        from tensorflow.core.framework import types_pb2
         from tensorflow_serving.apis import predict_pb2
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = self.model, signature
         for name, value in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-        return tf.make_ndarray(self._ask(self.stub.Predict, request).outputs['image_bytes']).tolist()
+            tensor = request.inputs[name]
+            tensor.dtype, tensor.tensor_content = types_pb2.DT_FLOAT, value.astype('<f4').tobytes()
+            for size in value.shape:
+                tensor.tensor_shape.dim.add(size=size)
+        return list(self._ask(self.stub.Predict, request).outputs['image_bytes'].string_val)
 
     def _ask(self, method, request):
         try:
@@ -97,6 +110,9 @@ def main(argv):
     if FLAGS.minibatch < 1:
         raise ValueError(f'--minibatch is {FLAGS.minibatch}; use 1 or more.')
     seeds = parse_integers(FLAGS.seeds)
+    paths = {seed: os.path.join(FLAGS.out, f'seed{seed:04d}.png') for seed in seeds}
+    for path in paths.values():
+        check_new(path, FLAGS.overwrite)
     service = (Rest if FLAGS.server.startswith('http') else Grpc)(FLAGS.server, FLAGS.model, FLAGS.timeout)
     widths = service.inputs('generate_png')
     inputs = {'latents': of_seeds(seeds, widths['latents'])}
@@ -110,7 +126,7 @@ def main(argv):
         rows = np.s_[start:start + FLAGS.minibatch]
         pictures = service.predict('generate_png', {name: value[rows] for name, value in inputs.items()})
         for seed, picture in zip(seeds[rows], pictures, strict=True):
-            with replacing(os.path.join(FLAGS.out, f'seed{seed:04d}.png')) as partial, open(partial, 'wb') as file:
+            with replacing(paths[seed]) as partial, open(partial, 'wb') as file:
                 file.write(picture)
     print(f'{FLAGS.out}: {len(seeds)} pictures')
 
