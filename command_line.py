@@ -55,9 +55,9 @@ def _explain_flag(name):
     value = '' if flag.boolean else f'={kind.get(flag.flag_type(), "A,B,..")}'
     text = re.sub('^<.*?>: ', '', flag.help)  # Absl puts the values of an enum there.
     if flag.default not in (None, False, []) and not flag.boolean and 'default' not in text:
-        text = f'{text.removesuffix(".")} (default: {flag.default}).'
+        text = f'{text.removesuffix(".")} (default: {flag.default_as_str.strip("'")}).'
     left = f'  --{"[no]" if flag.default is True else ""}{name}{value}'
-    lines = textwrap.wrap(text, 96) or ['']
+    lines = textwrap.wrap(text, 96)
     first = [f'{left:24s} {lines[0]}'] if len(left) < 25 else [left, f'{"":24s} {lines[0]}']
     return '\n'.join([*first, *(f'{"":24s} {line}' for line in lines[1:])])
 
@@ -68,7 +68,7 @@ def parse(argv):
         return FLAGS(argv)
     except flags.UnrecognizedFlagError as error:
         hint = did_you_mean(f'--{error.flagname}', [f'--{name}' for name in FLAGS])
-        raise ValueError(f'there is no flag --{error.flagname}{hint or "; --help lists them"}.') from None
+        raise ValueError(f'there is no flag --{error.flagname}{hint or "; --help lists them."}') from None
     except flags.Error as error:
         raise ValueError(f'{str(error).removesuffix(".")}.') from None
 
@@ -79,7 +79,7 @@ def check_flags(name, commands):
     for other in sorted({flag for command in commands.values() for flag in command.flags} - set(taken)):
         if FLAGS[other].present:
             hint = did_you_mean(f'--{other}', [f'--{flag}' for flag in taken])
-            raise ValueError(f'{name} has no flag --{other}{hint or f"; {program()} {name} --help lists them"}.')
+            raise ValueError(f'{name} has no flag --{other}{hint or f"; {program()} {name} --help lists them."}')
 
 
 def check_needed(flag, condition, names):

@@ -42,10 +42,12 @@ flags.DEFINE_integer('minibatch', None, 'Images at once per device; default: 4 a
 flags.DEFINE_integer('devices', None, 'GPUs to use; default: all.')
 flags.DEFINE_string('nearest', None, 'Data set folder: write a sheet of each image and its nearest training images.')
 flags.DEFINE_integer('nearest_resolution', 128, 'Compare pixels at this resolution, or at that of the images if lower.')
-flags.DEFINE_string('grid', None, 'Images across and down, e.g. 4x3; default: about as wide as a screen, 1x1 in video, a screen '
-                    'full in training_video.')
-flags.DEFINE_integer('scale', None, 'Enlarge each image so many times; default: to 64 pixels, if it has fewer.', lower_bound=1)
-flags.DEFINE_integer('gap', None, 'Pixels between images; default: 4 if they have fewer than 128 pixels, else 0.', lower_bound=0)
+flags.DEFINE_string('grid', None, 'Images across and down, e.g. 4x3; default: wider than high, 1x1 in video, a screen full in '
+                    'training_video.')
+flags.DEFINE_integer('scale', None, 'Enlarge each image so many times; default: to 64 pixels if it has fewer.',
+                     lower_bound=1)
+flags.DEFINE_integer('gap', None, 'Pixels between images; default: 4 if they have fewer than 128 pixels, else 0.',
+                     lower_bound=0)
 flags.DEFINE_bool('captions', True, 'The class above each image of a network with classes.')
 flags.DEFINE_float('duration', 60.0, 'Seconds of video.')
 flags.DEFINE_float('fps', 30.0, 'Frames per second.')
@@ -93,7 +95,7 @@ def images():
 
 
 def image_files(names):
-    """The kind of the pictures that --out and --format ask for, and their paths: one file, or one of each name in a folder."""
+    """(kind, paths) of the pictures that --out and --format ask for: one file, or one per name in a folder."""
     ending = os.path.splitext(FLAGS.out)[1].lower().removeprefix('.').replace('jpeg', 'jpg')
     is_file = ending in (*ENDINGS, 'npz')
     kind = FLAGS.format or (ending if is_file else 'png')

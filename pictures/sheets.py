@@ -57,7 +57,7 @@ def sheet(images, columns, captions=None, headings=None, scale=1, gap=0):
 
 
 def strip(texts, width, size, channels):
-    """A line of text of `size` pixels. {(x, room): text} -> uint8 [H, width, channels], each text in the middle of its room"""
+    """A line of texts of `size` pixels, each in the middle of its room. {(x, room): text} -> uint8 [H, width, channels]"""
     picture = PIL.Image.new('L', (width, size + size // 2), _PAPER)
     draw, font = PIL.ImageDraw.Draw(picture), _font(size)
     for (x, room), text in texts.items():

@@ -21,7 +21,7 @@ def video_path(path, fps):
     if extension.lower() not in ('', *EXTENSIONS):
         raise ValueError(f'{path} ends in no known kind of video; use one of {", ".join(EXTENSIONS)}.')
     if extension.lower() == '.gif' and fps > 50:
-        raise ValueError(f'--fps={fps:g} is more than the 50 frames per second that players show of a GIF; use .mp4 or .webp.')
+        raise ValueError(f'--fps={fps:g} is more than the 50 frames per second that a GIF can have; use .mp4 or .webp.')
     return path if extension else f'{root}.mp4'
 
 

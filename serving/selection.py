@@ -44,7 +44,7 @@ class Selection:
 
 
 def select(seeds='0-23', random_state=None, rows=None, latents=None, classes=None, labels=None):
-    """The Selection that is asked for in words, `latents` and `labels` by .npy files; ValueError or OSError for wrong ones."""
+    """The Selection that is asked for in words, `latents` and `labels` by .npy files; ValueError or OSError for others."""
     given_latents = load_array(latents, 'latents') if latents else None
     if latents:
         kind, numbers = 'latent', range(len(given_latents) if given_latents.ndim else 0)
