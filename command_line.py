@@ -55,7 +55,8 @@ def _explain_flag(name):
     value = '' if flag.boolean else f'={kind.get(flag.flag_type(), "A,B,..")}'
     text = re.sub('^<.*?>: ', '', flag.help)  # Absl puts the values of an enum there.
     if flag.default not in (None, False, []) and not flag.boolean and 'default' not in text:
-        text = f'{text.removesuffix(".")} (default: {flag.default_as_str.strip("'")}).'
+        default = flag.default_as_str.strip("'")
+        text = f'{text.removesuffix(".")} (default: {default}).'
     left = f'  --{"[no]" if flag.default is True else ""}{name}{value}'
     lines = textwrap.wrap(text, 96)
     first = [f'{left:24s} {lines[0]}'] if len(left) < 25 else [left, f'{"":24s} {lines[0]}']

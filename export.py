@@ -94,7 +94,7 @@ def staged(base):
 
 
 def export_saved_model(folder, Gs, D, lod):
-    """The SavedModel with all signatures in `folder`, the server's config files beside it. -> a function, see `check`"""
+    """The SavedModel with all signatures in `folder`, and the server's config files beside it. -> see `check`"""
     import tensorflow as tf
 
     from serving import signatures

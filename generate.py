@@ -42,8 +42,8 @@ flags.DEFINE_integer('minibatch', None, 'Images at once per device; default: 4 a
 flags.DEFINE_integer('devices', None, 'GPUs to use; default: all.')
 flags.DEFINE_string('nearest', None, 'Data set folder: write a sheet of each image and its nearest training images.')
 flags.DEFINE_integer('nearest_resolution', 128, 'Compare pixels at this resolution, or at that of the images if lower.')
-flags.DEFINE_string('grid', None, 'Images across and down, e.g. 4x3; default: wider than high, 1x1 in video, a screen full in '
-                    'training_video.')
+flags.DEFINE_string('grid', None, 'Images across and down, e.g. 4x3; default: wider than high, 1x1 in video, a screen full '
+                    'in training_video.')
 flags.DEFINE_integer('scale', None, 'Enlarge each image so many times; default: to 64 pixels if it has fewer.',
                      lower_bound=1)
 flags.DEFINE_integer('gap', None, 'Pixels between images; default: 4 if they have fewer than 128 pixels, else 0.',
