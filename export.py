@@ -159,7 +159,7 @@ def export_onnx(folder, Gs, D, lod):
 
 
 def check(format, run, original, Gs, lod):
-    """Compares the pictures of an exported generator, run({'latents': ..}) -> uint8, with those of the network it was made of.
+    """Compares the pictures of an exported generator, run({'latents': ..}) -> uint8, with those of the network it is of.
 
     `original` is that network in float32, `Gs` the same in the --dtype that was asked for.
     """

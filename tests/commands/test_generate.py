@@ -258,7 +258,7 @@ def test_errors_are_told_before_tensorflow_is_imported(pkl, run_command, tmp_pat
 
 
 @pytest.mark.parametrize('arguments, there, absent', [
-    ('generate.py grid --help', '--captions', '--fps'), ('generate.py --help', 'training_video', '--fps'),
+    ('generate.py grid --help', '--[no]captions', '--fps'), ('generate.py --help', 'training_video', '--fps'),
     ('dataset_tool.py display --help', '--start', '--shards'), ('dataset_tool.py create_lsun --help', '--shards', '--start'),
     ('evaluate.py --help', '--metrics', '--verbosity'), ('export.py --help', '--freeze', '--verbosity')])
 def test_help_explains_what_was_asked_for(run_command, arguments, there, absent):
