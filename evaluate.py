@@ -8,13 +8,14 @@ Metrics: swd, msssim, fid, is, kid, pr, each with a number of images of its own 
 """
 import runtime  # isort: skip (it must come before TensorFlow)
 
+import contextlib
 import os
 
 from absl import flags, logging
 
 import runs
 from command_line import check_needed
-from files import check_folder, check_new
+from files import check_folder, check_new, locked
 from official.locate import find_network
 
 FLAGS = flags.FLAGS
@@ -56,8 +57,9 @@ def main(argv):
     check_needed('fid, is, kid or pr in --metrics', with_features, ('inception', 'inception_sha256'))
     of_reals = any('real_statistics' in spec.metric.takes for spec in specs)
     check_needed('fid in --metrics', of_reals, ('statistics', 'save_statistics'))
-    evaluation, rows = score_images(specs) if FLAGS.fake else score_networks(specs, *sources)
-    report(evaluation, rows)
+    with contextlib.ExitStack() as held:
+        evaluation, rows = score_images(specs, held) if FLAGS.fake else score_networks(specs, held, *sources)
+        report(evaluation, rows)
 
 
 def located():
@@ -96,8 +98,8 @@ def with_inception(specs):
         return [spec for spec in specs if spec not in needing], None
 
 
-def score_networks(specs, paths, run_dir):
-    """Measures snapshots, which are in one folder. -> (RunEvaluation, rows)."""
+def score_networks(specs, held, paths, run_dir):
+    """Measures snapshots, which are in one folder. -> (RunEvaluation, rows); locks go to `held`."""
     from metrics.image_sets import open_images
     from official.locate import load_network, suit_threads
 
@@ -108,7 +110,7 @@ def score_networks(specs, paths, run_dir):
         reals, mirror = open_images(FLAGS.real, resolution, FLAGS.max_pixels), False
     else:
         reals, mirror = reals_of_run(run_dir) if in_run else (None, False)
-    evaluation = make(FLAGS.output_dir or (run_dir if in_run else '.'), specs, resolution, reals, mirror)
+    evaluation = make(FLAGS.output_dir or (run_dir if in_run else '.'), specs, resolution, reals, mirror, held)
 
     rows = []
     for path in paths:
@@ -128,8 +130,8 @@ def reals_of_run(run_dir):
     return open_dataset(data.dir, data.name, data.resolution, data.label_size), data.mirror
 
 
-def score_images(specs):
-    """Measures one set of images against another. -> (RunEvaluation, rows)."""
+def score_images(specs, held):
+    """Measures one set of images against another. -> (RunEvaluation, rows); locks go to `held`."""
     from metrics.image_sets import open_images
     fakes = open_images(FLAGS.fake, max_pixels=FLAGS.max_pixels)
     reals = open_images(FLAGS.real, max_pixels=FLAGS.max_pixels) if FLAGS.real else None
@@ -142,25 +144,25 @@ def score_images(specs):
     if reals and reals.resolution != fakes.resolution and one_size:
         raise ValueError(f"{one_size[0]} compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
                          f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}.")
-    evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False)
+    evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, held)
     evaluation.measure(fakes.name, None, evaluation.images_of(fakes), again=True)  # The files may have changed.
     return evaluation, [(fakes.name, None)]
 
 
-def make(folder, specs, resolution, reals, mirror):
-    """The RunEvaluation that the flags describe."""
+def make(folder, specs, resolution, reals, mirror, held):
+    """The RunEvaluation that the flags describe; its folder is locked before it reads what is on record."""
     from metrics.frechet_inception_distance import load_statistics
     from metrics.run_evaluation import RunEvaluation
     from serving.generate import first_devices
     specs, graph = with_inception(specs)
     if FLAGS.save_statistics and not any('real_statistics' in spec.metric.takes for spec in specs):
         raise ValueError('--save_statistics needs the Inception graph; give it with --inception.')
-    evaluation = RunEvaluation(
+    os.makedirs(folder, exist_ok=True)
+    held.enter_context(locked(folder, 'evaluated', 'wait for it, or give another --output_dir', 'metrics.lock'))
+    return RunEvaluation(
         folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, graph,
         load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch,
         first_devices(FLAGS.devices), FLAGS.minibatch)
-    os.makedirs(folder, exist_ok=True)
-    return evaluation
 
 
 def report(evaluation, rows):

@@ -20,7 +20,7 @@ from pictures import videos
 from pictures.pictures import ENDINGS, picture_path, save_picture, screen_grid
 from pictures.sheets import default_gap, default_scale, sheet
 from progress import progress
-from serving.latents import walk
+from serving.latents import captions_of, walk
 from serving.selection import Selection, select
 
 FLAGS = flags.FLAGS
@@ -33,7 +33,7 @@ flags.DEFINE_integer('random_state', None, 'Draw all latents from one RandomStat
 flags.DEFINE_string('rows', None, 'Which latents of --random_state, e.g. 477,56,83.')
 flags.DEFINE_string('latents', None, 'A .npy file of latents [N, latent_size].')
 flags.DEFINE_string('labels', None, 'A .npy file of labels [N, label_size].')
-flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3 or 0-9; without it each seed draws its own.')
+flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3, 0-9 or cat,dog; without it each seed draws its own.')
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
 flags.DEFINE_float('truncation', None, 'An option of networks that have it: draws images closer to the average one.')
 flags.DEFINE_integer('shrink', 1, 'Box-filter the images down by this factor.')
@@ -122,7 +122,7 @@ def grid():
 
     Gs = load_Gs(source)
     pictures = np.concatenate([*generated(Gs, chosen)])
-    captions = class_captions(chosen.labels(Gs.label_size)) if FLAGS.captions else None
+    captions = class_captions(Gs, chosen) if FLAGS.captions else None
     save_picture(arranged(pictures, columns, captions), path, kind)
     print(f'{path}: {n} images')
 
@@ -135,7 +135,7 @@ def video():
     shown = start_images(n)
     Gs = load_Gs(source)
     latents = walk(num_frames, n, Gs.latent_size, FLAGS.smoothing * FLAGS.fps, FLAGS.seed).reshape(-1, Gs.latent_size)
-    labels = shown.labels(Gs.label_size)
+    labels = shown.labels(Gs.label_size, Gs.class_names)
     labels = None if labels is None else np.tile(labels, [num_frames, 1])
     moving = Selection('frame', range(len(latents)), given_latents=latents, given_labels=labels)
     pictures = itertools.chain.from_iterable(generated(Gs, moving))
@@ -217,19 +217,21 @@ def chosen_labels():
     return FLAGS['class'].value, FLAGS.labels
 
 
-def class_captions(labels):
-    """The class of each image, where labels [N, label_size] are classes."""
-    if labels is None or not (np.count_nonzero(labels, axis=1) == 1).all():
+def class_captions(Gs, chosen):
+    """The class of each image by name, or by number where classes have no names; None where labels are no classes."""
+    if not Gs.label_size:
         return None
-    return [str(c) for c in labels.argmax(axis=1)]
+    names = Gs.class_names or [str(number) for number in range(Gs.label_size)]
+    return captions_of(chosen.labels(Gs.label_size, Gs.class_names), names)
 
 
 def generated(Gs, chosen, shows_progress=True):
     """The shared iterator for a Selection, with the flags applied. -> iterator of uint8 [n, H, W, C]"""
     from serving.generate import default_minibatch, first_devices, generate_images
     minibatch = default_minibatch(Gs.resolution) if FLAGS.minibatch is None else FLAGS.minibatch
-    batches = generate_images(Gs, chosen.latents(Gs.latent_size), chosen.labels(Gs.label_size), FLAGS.lod, minibatch,
-                              FLAGS.shrink, first_devices(FLAGS.devices), options())
+    batches = generate_images(Gs, chosen.latents(Gs.latent_size),
+                              chosen.labels(Gs.label_size, Gs.class_names), FLAGS.lod, minibatch, FLAGS.shrink,
+                              first_devices(FLAGS.devices), options())
     with progress(total=len(chosen.numbers)) if shows_progress else contextlib.nullcontext() as bar:
         for batch in batches:
             if bar:

@@ -16,6 +16,7 @@ def network_class(kind, name):
 def copy_of(network, dtype=None):
     """The same network in variables of its own, with activations of `dtype`, a Keras policy (default: the network's)."""
     copied = type(network)(**network.build_arguments(), dtype=dtype or network.dtype_policy)
+    copied.class_names = network.class_names
     copy_variables(network, copied)
     return copied
 

@@ -16,6 +16,7 @@ class Network(keras.Model):
     """
     Settings: type[NetworkSection]
     role: str
+    class_names = None  # A tuple of the names of the label's components, where the data set has them; for people alone.
 
     def __init__(self, resolution=1024, num_channels=3, label_size=0, seed=None, name=None, dtype=None, **settings):
         super().__init__(autocast=False, name=name, dtype=dtype)  # lod arithmetic stays float32, layers cast for themselves.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serving.latents import drawn_classes, labels_of, load_array, of_rows, of_seeds, parse_integers
+from serving.latents import drawn_classes, labels_of, load_array, of_rows, of_seeds, parse_classes, parse_integers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Selection:
     numbers: Sequence[int]
     random_state: int | None = None
     given_latents: np.ndarray | None = None
-    classes: Sequence[int] | None = None
+    classes: str | None = None  # Numbers, or names that only the network knows.
     given_labels: np.ndarray | None = None
 
     def names(self):
@@ -34,12 +34,13 @@ class Selection:
             return of_rows(self.random_state, self.numbers, latent_size)
         return of_seeds(self.numbers, latent_size)
 
-    def labels(self, label_size):
+    def labels(self, label_size, class_names=None):
         """float32 [N, label_size], or None for a network that takes none."""
         if self.given_labels is not None:
             return self.given_labels
         if self.classes is not None:
-            return labels_of([*itertools.islice(itertools.cycle(self.classes), len(self.numbers))], label_size)
+            cycle = itertools.cycle(parse_classes(self.classes, class_names))
+            return labels_of([*itertools.islice(cycle, len(self.numbers))], label_size)
         return labels_of(drawn_classes(self.numbers, label_size), label_size) if label_size else None
 
 
@@ -52,5 +53,5 @@ def select(seeds='0-23', random_state=None, rows=None, latents=None, classes=Non
         kind, numbers = 'row', parse_integers(rows or '0-23')
     else:
         kind, numbers = 'seed', parse_integers(seeds)
-    return Selection(kind, numbers, random_state, given_latents, parse_integers(classes) if classes is not None else None,
+    return Selection(kind, numbers, random_state, given_latents, classes,
                      load_array(labels, 'labels') if labels else None)

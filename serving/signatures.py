@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from serving import checks
 from serving.generate import to_uint8
 from serving.seeded import randn
 
@@ -28,11 +29,11 @@ def generator(Gs, lod):
         specs.append(tf.TensorSpec([None, Gs.label_size], tf.float32, name='labels'))
 
     def images(latents, labels=None):
-        return to_uint8(Gs.generate(*_given(latents, labels), lod=lod))
+        return to_uint8(Gs.generate(*given(latents, labels), lod=lod))
     return tf.function(images, input_signature=specs)
 
 
-def signatures(Gs, D, lod, freeze=False):
+def signatures(Gs, D, lod, freeze=False, classes=True):
     """{name: tf.function with named inputs and outputs} of a generator and its discriminator at one lod.
 
     serving_default: latents [N, latent_size] (labels [N, label_size]) -> images uint8 [N, R, R, C]
@@ -41,7 +42,8 @@ def signatures(Gs, D, lod, freeze=False):
     generate_seeded_png: seeds (labels) -> image_bytes
     discriminate:    images uint8 [N, R, R, C] -> score [N], label_logits [N, label_size]
 
-    `labels` only exist in a conditional network. With `freeze` the weights are constants of the graph.
+    `labels` only exist in a conditional network. With `freeze` the weights are constants of the graph. What
+    `checks` refuses ends in an error of the server; with `classes` that is labels which are no class or mixture of classes.
     """
     generate = generator(Gs, lod)
     latents, *labels = generate.input_signature
@@ -52,20 +54,23 @@ def signatures(Gs, D, lod, freeze=False):
     if freeze:  # All signatures call one function: the constants are there once.
         generate, discriminate = map(_frozen, (generate, discriminate))
 
+    def given(latents, labels):
+        return latents, *([] if labels is None else [checks.labels(labels, tf.shape(latents)[0], classes)])
+
     def serving_default(latents, labels=None):
-        return {'images': generate(*_given(latents, labels))}
+        return {'images': generate(*given(checks.latents(latents), labels))}
 
     def generate_png(latents, labels=None):
-        return {'image_bytes': encode_png(generate(*_given(latents, labels)))}
+        return {'image_bytes': encode_png(generate(*given(checks.latents(latents), labels)))}
 
     def generate_seeded(seeds, labels=None):
-        return {'images': generate(*_given(randn(seeds, Gs.latent_size), labels))}
+        return {'images': generate(*given(randn(checks.seeds(seeds), Gs.latent_size), labels))}
 
     def generate_seeded_png(seeds, labels=None):
         return {'image_bytes': encode_png(generate_seeded(seeds, labels)['images'])}
 
     def judge(images):
-        scores, logits = discriminate(images)
+        scores, logits = discriminate(checks.images(images))
         return {'score': scores, 'label_logits': logits}
 
     return {'serving_default': tf.function(serving_default, input_signature=[latents, *labels]),
@@ -73,10 +78,6 @@ def signatures(Gs, D, lod, freeze=False):
             'generate_seeded': tf.function(generate_seeded, input_signature=[seeds, *labels]),
             'generate_seeded_png': tf.function(generate_seeded_png, input_signature=[seeds, *labels]),
             'discriminate': tf.function(judge, input_signature=[images])}
-
-
-def _given(*inputs):
-    return [x for x in inputs if x is not None]
 
 
 def encode_png(images):
@@ -109,7 +110,7 @@ def constant_generator(Gs, lod):
     frozen = _frozen(function)
 
     def serving_default(latents, labels=None):
-        return {'images': frozen(*_given(latents, labels))}
+        return {'images': frozen(*given(latents, labels))}
     return tf.function(serving_default, input_signature=function.input_signature).get_concrete_function()
 
 
@@ -145,5 +146,7 @@ def warmup_logs(endpoints):
             request.model_spec.signature_name = name
             for spec in function.input_signature:
                 value = tf.zeros([size, *spec.shape[1:]], spec.dtype)
+                if spec.name == 'labels':
+                    value += tf.one_hot([0], spec.shape[1])
                 request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(value))
             yield prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))

@@ -1,9 +1,11 @@
 import dataclasses
+import re
 
 import pytest
 
 import config as configs
 from config import Config, from_json, override, resolve, to_json
+from presets import datasets
 
 
 def test_every_name_composes_and_survives_json():
@@ -107,3 +109,12 @@ def test_describe_names_everything():
     text = configs.describe()
     assert all(name in text for name in configs.PRESETS)
     assert sum(name.startswith('lsun-') for name in configs.PRESETS) == 30
+
+
+def test_every_data_set_by_name_has_a_shape_as_its_help_says():
+    described = {name: preset.help for name, preset in datasets.PRESETS.items()}
+    assert described.keys() == datasets.SHAPES.keys()
+    for name, (num_images, _, resolution, label_size) in datasets.SHAPES.items():
+        assert f'{resolution}x{resolution}' in described[name]
+        assert f'{num_images} ' in described[name] or name == 'syn1024rgb'
+        assert label_size == int((re.findall(r'(\d+) classes', described[name]) or [label_size])[0])

@@ -1,17 +1,52 @@
 """What a run would do, as text: the resolved config, the schedule, the networks layer by layer."""
+import json
 import math
+import os
 
 import keras
+import tensorflow as tf
 
 import config as configs
+from data.tfrecords import SyntheticDataset, open_dataset
+from presets.datasets import SHAPES
+from training.devices import check_cluster
+from training.loop import build
 
 
-def describe(config, dataset, schedule, state):
-    """The text of `train.py --dry_run`."""
+def plan(config, init_from=None):
+    """The text of `train.py --dry_run`, which waits for no workers and starts with a line on each thing that is not here."""
+    dataset, remarks = planned_dataset(config.data)
+    devices = config.train.devices
+    if 'TF_CONFIG' in os.environ:
+        check_cluster(os.environ['TF_CONFIG'])
+        workers = sum(map(len, json.loads(os.environ['TF_CONFIG'])['cluster'].values()))
+        devices *= workers
+        remarks += [f'{workers} workers of {config.train.devices} device(s) each are assumed, as TF_CONFIG names them.']
+    elif devices > 1 and devices > (found := len(tf.config.list_physical_devices('GPU'))):
+        remarks += [f'{devices} GPUs are assumed; this machine has {found}.']
+    return describe(remarks, config, *build(config, tf.distribute.get_strategy(), init_from, dataset, devices))
+
+
+def planned_dataset(data):
+    """The data set of a config, or black images of its published shape; lines that say so."""
+    try:
+        return open_dataset(data.dir, data.name, data.resolution, data.label_size), []
+    except FileNotFoundError as error:
+        if data.name not in SHAPES or os.path.exists(os.path.join(data.dir, data.name)):
+            raise
+        num_images, channels, resolution, label_size = SHAPES[data.name]
+        labels = label_size if data.label_size == 'full' else min(data.label_size, label_size)
+        dataset = SyntheticDataset(min(data.resolution or resolution, resolution), channels, num_images, labels, data.name)
+        return dataset, [f'{num_images} images of {resolution}x{resolution} are assumed; {error}']
+
+
+def describe(remarks, config, dataset, schedule, state):
+    """Remarks and all that a run consists of, as text."""
     total_nimg = config.train.total_kimg * 1000
+    names = f' ({", ".join(dataset.class_names)})' if dataset.class_names else ''
     return '\n'.join([
-        configs.to_json(config), f'{dataset.name}: {dataset.num_images} images of {dataset.num_channels}x'
-        f'{dataset.resolution}x{dataset.resolution}, label size {dataset.label_size}', '',
+        *remarks, configs.to_json(config), f'{dataset.name}: {dataset.num_images} images of {dataset.num_channels}x'
+        f'{dataset.resolution}x{dataset.resolution}, label size {dataset.label_size}{names}', '',
         *schedule_table(schedule, total_nimg), '', *network_table('G', state.G), '', *network_table('D', state.D)])
 
 

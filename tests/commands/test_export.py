@@ -49,9 +49,12 @@ def models(official, conditional, tmp_path_factory):
     """A folder of exported models: progan/1 from a snapshot, progan/2 frozen, cond/1 in every format."""
     folder = tmp_path_factory.mktemp('models')
     save_snapshot(folder / 'snapshot.h5', official.G, official.D, official.Gs, nimg=5000)
+    named = load_official(conditional)
+    named.Gs.class_names = ('cat', 'dog', 'cow')
+    save_snapshot(folder / 'named.h5', named.G, named.D, named.Gs)
     snapshot, out = f'--network={folder / "snapshot.h5"}', f'--out={folder / "progan"}'
     commands = [[snapshot, out], [snapshot, out, '--freeze'],
-                [f'--network={conditional}', f'--out={folder / "cond"}', '--formats=saved_model,keras,tflite,onnx']]
+                [f'--network={folder / "named.h5"}', f'--out={folder / "cond"}', '--formats=saved_model,keras,tflite,onnx']]
     done = subprocess.run([sys.executable, '-c', _EXPORTS, json.dumps(commands)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     # Every format was compared with the original's pictures as it was written.
@@ -163,6 +166,8 @@ def test_versions_and_config_files_lie_where_the_server_looks(models):
     others = {f'generator.{ending}' for ending in ('keras', 'onnx', 'tflite')}
     assert set(os.listdir(models / 'cond')) == {'1', 'batching.config', 'monitoring.config'} | others
     assert (models / 'progan' / 'batching.config').read_text().count('allowed_batch_sizes') == 4
+    about = json.loads((models / 'cond' / '1' / 'assets.extra' / 'network.json').read_text())
+    assert about['class_names'] == ['cat', 'dog', 'cow']
     about = json.loads((models / 'progan' / '2' / 'assets.extra' / 'network.json').read_text())
     assert about['nimg'] == 5000 and about['frozen'] and about['latent_size'] == 32
 

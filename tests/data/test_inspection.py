@@ -127,7 +127,7 @@ def test_a_contact_sheet_shows_the_images_from_any_number_on(make, images, tmp_p
     for place, image in enumerate(images[5:]):
         tile = sheet[gap + text:, gap + place * (64 + gap):][:64, :64]
         assert_array_equal(tile[::4, ::4].transpose(2, 0, 1), image)
-    assert sheet[gap:gap + text, gap:gap + 64].max() == 255
+    assert sheet[gap:gap + text, gap:gap + 64].max() > 200
     with pytest.raises(FileExistsError, match='exists already'):
         inspection.display(path, output=str(tmp_path / 'sheet.png'))
     with pytest.raises(ValueError, match='--start=20 is not a number from 0 to 19'):

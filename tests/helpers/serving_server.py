@@ -41,10 +41,12 @@ class Model:
 
 
 class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, name):
+        self.model, self.name = model, name
 
     def GetModelMetadata(self, request, context):
+        if request.model_spec.name != self.name:
+            context.abort(grpc.StatusCode.NOT_FOUND, f'Servable not found for request: Latest({request.model_spec.name})')
         return self.model.metadata()
 
     def Predict(self, request, context):
@@ -60,10 +62,10 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 @contextlib.contextmanager
-def grpc_server(model):
+def grpc_server(model, name='progan'):
     """Serves a Model over gRPC -> 'localhost:PORT'."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(model), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(model, name), server)
     port = server.add_insecure_port('localhost:0')
     server.start()
     try:
@@ -77,7 +79,10 @@ def rest_server(model, name='progan'):
     """Serves a Model over REST in the columnar format -> 'http://localhost:PORT'."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.answer(200, json_format.MessageToJson(model.metadata(), preserving_proto_field_name=True))
+            if self.path != f'/v1/models/{name}/metadata':
+                return self.answer(404, json.dumps(
+                    {'error': f'Servable not found for request: Latest({self.path.split("/")[3]})'}))
+            return self.answer(200, json_format.MessageToJson(model.metadata(), preserving_proto_field_name=True))
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
@@ -97,7 +102,7 @@ def rest_server(model, name='progan'):
             pass
 
     server = http.server.ThreadingHTTPServer(('localhost', 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     try:
         yield f'http://localhost:{server.server_port}'
     finally:
