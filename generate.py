@@ -35,7 +35,9 @@ flags.DEFINE_string('latents', None, 'A .npy file of latents [N, latent_size].')
 flags.DEFINE_string('labels', None, 'A .npy file of labels [N, label_size].')
 flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3, 0-9 or cat,dog; without it each seed draws its own.')
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
-flags.DEFINE_float('truncation', None, 'An option of networks that have it: draws images closer to the average one.')
+flags.DEFINE_float('truncation', None, 'StyleGAN: how far w goes from the average, 1: all the way; default: the network\'s.')
+flags.DEFINE_integer('truncation_cutoff', None, 'StyleGAN: truncate so many layers, 0: none; default: the network\'s.')
+flags.DEFINE_enum('noise', None, ['stored', 'random', 'none'], 'StyleGAN: which noise; default: stored.')
 flags.DEFINE_integer('shrink', 1, 'Box-filter the images down by this factor.')
 flags.DEFINE_enum('format', None, [*ENDINGS, 'npz'], 'Kind of pictures; default: the ending of --out, or png.')
 flags.DEFINE_integer('minibatch', None, 'Images at once per device; default: 4 at 1024x1024, more below.')
@@ -55,7 +57,7 @@ flags.DEFINE_float('smoothing', 1.0, 'Seconds (stddev) over which the latent wal
 flags.DEFINE_integer('seed', 1000, 'Seed of the videos\' latents.', lower_bound=0)
 flags.DEFINE_float('time_warp', 1.5, 'Training time goes with this power of video time.')
 
-OPTIONS = ('truncation',)  # Flags that only some architectures know.
+OPTIONS = ('truncation', 'truncation_cutoff', 'noise')  # Flags that only some architectures know.
 
 
 def main(argv):

@@ -83,9 +83,9 @@ def random_labels(label_size, count, seed=0):
 
 
 def fake_images(Gs, labels, minibatch, seed=0, devices=None):
-    """Images of Gs at its stored lod for these labels; the latents follow from the seed alone."""
+    """Images of Gs at its stored lod for these labels, as metrics look at them; the latents follow from the seed alone."""
     latents = np.random.RandomState(seed).randn(len(labels), Gs.latent_size).astype(np.float32)
-    for images in generate_images(Gs, latents, labels, minibatch=minibatch, devices=devices):
+    for images in generate_images(Gs, latents, labels, minibatch=minibatch, devices=devices, options=Gs.measured_with):
         yield to_rgb(images.transpose(0, 3, 1, 2))
 
 

@@ -1,7 +1,9 @@
 """The closed table of architectures: a file names a kind, never a module or a class."""
-from networks import progan
+from networks import progan, stylegan
 
-ARCHITECTURES = {'progan': (progan.Generator, progan.Discriminator)}  # Kind -> (generator, discriminator).
+ARCHITECTURES = {  # Kind -> (generator, discriminator).
+    'progan': (progan.Generator, progan.Discriminator),
+    'stylegan': (stylegan.Generator, stylegan.Discriminator)}
 FIRST = 'progan'  # That of files from before there was a choice.
 
 

@@ -29,7 +29,7 @@ def generator(Gs, lod):
         specs.append(tf.TensorSpec([None, Gs.label_size], tf.float32, name='labels'))
 
     def images(latents, labels=None):
-        return to_uint8(Gs.generate(*given(latents, labels), lod=lod))
+        return to_uint8(Gs.generate(latents, labels, lod=lod))
     return tf.function(images, input_signature=specs)
 
 
@@ -40,22 +40,24 @@ def signatures(Gs, D, lod, freeze=False, classes=True):
     generate_png:    the same -> image_bytes string [N], PNG
     generate_seeded: seeds int64 [N] (labels) -> images, from numpy.random.RandomState(seed).randn(1, latent_size)
     generate_seeded_png: seeds (labels) -> image_bytes
-    discriminate:    images uint8 [N, R, R, C] -> score [N], label_logits [N, label_size]
+    discriminate:    images uint8 [N, R, R, C] -> score [N], label_logits [N, D.num_logits]
 
-    `labels` only exist in a conditional network. With `freeze` the weights are constants of the graph. What
-    `checks` refuses ends in an error of the server; with `classes` that is labels which are no class or mixture of classes.
+    `labels` only exist in a conditional network; in discriminate if the score depends on them. With `freeze` the weights are
+    constants of the graph. What `checks` refuses ends in an error of the server; with `classes` that is labels which are no
+    class or mixture of classes.
     """
     generate = generator(Gs, lod)
     latents, *labels = generate.input_signature
     images = tf.TensorSpec([None, Gs.resolution, Gs.resolution, Gs.num_channels], tf.uint8, name='images')
     seeds = tf.TensorSpec([None], tf.int64, name='seeds')
 
-    discriminate = tf.function(lambda images: _discriminate(D, images, lod), input_signature=[images])
+    judged = [images, *(labels if D.judges_labels else [])]
+    discriminate = tf.function(lambda images, labels=None: _discriminate(D, images, labels, lod), input_signature=judged)
     if freeze:  # All signatures call one function: the constants are there once.
         generate, discriminate = map(_frozen, (generate, discriminate))
 
-    def given(latents, labels):
-        return latents, *([] if labels is None else [checks.labels(labels, tf.shape(latents)[0], classes)])
+    def given(x, labels):
+        return x, *([] if labels is None else [checks.labels(labels, tf.shape(x)[0], classes)])
 
     def serving_default(latents, labels=None):
         return {'images': generate(*given(checks.latents(latents), labels))}
@@ -69,15 +71,15 @@ def signatures(Gs, D, lod, freeze=False, classes=True):
     def generate_seeded_png(seeds, labels=None):
         return {'image_bytes': encode_png(generate_seeded(seeds, labels)['images'])}
 
-    def judge(images):
-        scores, logits = discriminate(checks.images(images))
+    def judge(images, labels=None):
+        scores, logits = discriminate(*given(checks.images(images), labels))
         return {'score': scores, 'label_logits': logits}
 
     return {'serving_default': tf.function(serving_default, input_signature=[latents, *labels]),
             'generate_png': tf.function(generate_png, input_signature=[latents, *labels]),
             'generate_seeded': tf.function(generate_seeded, input_signature=[seeds, *labels]),
             'generate_seeded_png': tf.function(generate_seeded_png, input_signature=[seeds, *labels]),
-            'discriminate': tf.function(judge, input_signature=[images])}
+            'discriminate': tf.function(judge, input_signature=judged)}
 
 
 def encode_png(images):
@@ -86,13 +88,14 @@ def encode_png(images):
     return tf.map_fn(lambda image: tf.io.encode_png(image, compression=1), images, fn_output_signature=tf.string)
 
 
-def _discriminate(D, images, lod):
+def _discriminate(D, images, labels, lod):
     """Scores of any number of images; minibatch stddev gets full groups, the missing images repeat the first ones."""
     n = tf.shape(images)[0]
     group = tf.minimum(D.group_size, n)
     padded = -(-n // tf.maximum(group, 1)) * group
-    images = tf.gather(images, tf.range(padded) % tf.maximum(n, 1))
-    scores, logits = D.discriminate(tf.cast(images, tf.float32) / 127.5 - 1.0, lod)
+    rows = tf.range(padded) % tf.maximum(n, 1)
+    images, labels = tf.gather(images, rows), None if labels is None else tf.gather(labels, rows)
+    scores, logits = D.discriminate(tf.cast(images, tf.float32) / 127.5 - 1.0, lod, labels)
     return scores[:n], logits[:n]
 
 
@@ -110,7 +113,7 @@ def constant_generator(Gs, lod):
     frozen = _frozen(function)
 
     def serving_default(latents, labels=None):
-        return {'images': frozen(*given(latents, labels))}
+        return {'images': frozen(latents) if labels is None else frozen(latents, labels)}
     return tf.function(serving_default, input_signature=function.input_signature).get_concrete_function()
 
 

@@ -73,5 +73,5 @@ def test_a_staged_folder_is_moved_whole_or_gone_with_what_a_killed_process_left(
                 files.staging(target, 'made'):
             pass
         files.move_folder(folder, target)
-    left = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob('*'))]
-    assert left == ['model', 'model/part', 'model/part/file']
+    names = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob('*'))]
+    assert names == ['model', 'model/part', 'model/part/file']

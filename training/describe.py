@@ -63,12 +63,13 @@ def schedule_table(schedule, total_nimg):
 
 def network_table(title, network):
     """Lines, one per layer: name, number of parameters, output shape, weight shape."""
-    lines = [f'{title:22s}{"parameters":>12s}   {"output [H, W, C]":22s}weight']
+    width = max(22, *(len(name) + 2 for name in network.named_layers))
+    lines = [f'{title:{width}s}{"parameters":>12s}   {"output [H, W, C]":22s}weight']
     total = 0
     for name, layer in network.named_layers.items():
         parameters = sum(math.prod(v.shape) for v in layer.trainable_variables)
         total += parameters
         inputs = keras.KerasTensor(layer.get_build_config()['input_shape'], dtype=layer.compute_dtype)
         output = layer.compute_output_spec(inputs).shape
-        lines.append(f'{name:22s}{parameters:12d}   {str(list(output[1:])):22s}{list(layer.weight.shape)}')
-    return [*lines, f'{"total":22s}{total:12d}']
+        lines.append(f'{name:{width}s}{parameters:12d}   {str(list(output[1:])):22s}{list(layer.variables[0].shape)}')
+    return [*lines, f'{"total":{width}s}{total:12d}']

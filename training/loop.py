@@ -67,7 +67,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
     index, num_workers = worker(strategy)
     chief = index == 0
     with strategy.scope():
-        objective = OBJECTIVES[config.loss.kind](config.loss, dataset.label_size, options.D_repeats)
+        objective = OBJECTIVES[config.loss.kind](config.loss, state.D.num_logits, options.D_repeats)
         position = Position()
         checkpoints = Checkpoints(run_dir, state, objective.variables, position)
         resumed, remarks = checkpoints.restore()

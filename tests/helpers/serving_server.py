@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.client import pywrap_tf_session  # Session.run would compare the shapes itself.
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 
@@ -38,6 +39,33 @@ class Model:
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.metadata['signature_def'].Pack(found)
         return response
+
+
+class Session:
+    """A SavedModel as servers run it: a session of the C API, which feeds arrays of any shape."""
+
+    def __init__(self, folder):
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            self._session = tf.compat.v1.Session()
+            self._definitions = tf.compat.v1.saved_model.load(self._session, ['serve'], folder).signature_def
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._session.close()
+
+    def run(self, signature, inputs):
+        """{input: array} -> [output array]."""
+        definition = self._definitions[signature]
+        feeds = {self._output(spec): np.asarray(inputs[name], tf.as_dtype(spec.dtype).as_numpy_dtype)
+                 for name, spec in definition.inputs.items()}
+        return pywrap_tf_session.TF_SessionRun_wrapper(
+            self._session._session, None, feeds, [self._output(spec) for spec in definition.outputs.values()], [], None)
+
+    def _output(self, spec):
+        return self._graph.get_tensor_by_name(spec.name)._as_tf_output()
 
 
 class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
