@@ -20,7 +20,11 @@ def open_file(path):
 def members(group):
     """[(name, group or dataset)] of a group; the text of a ValueError goes on after the file's name."""
     found = []
-    for name in group:
+    try:
+        names = list(group)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(f"holds '{group.name}' damaged ({error}).") from error
+    for name in names:
         place = f'{group.name.rstrip("/")}/{name}'
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"holds '{place}' as a link; links, which may lead to other files, are not followed.")

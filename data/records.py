@@ -125,7 +125,7 @@ class RecordFile:
                 self._rows = self._bytes.reshape(self.num_images, length)
                 return
         self.shape = None
-        self.shape = self._parse(0).shape
+        self.shape = self._parse(0, self._payload(0)).shape
         if len(self.shape) != 3 or self.shape[1:] != (resolution, resolution):
             order = ', with the channels last as other programs write them' * (self.shape[:2] == (resolution, resolution))
             raise ValueError(f"'{path}' holds images of shape {list(self.shape)}{order}; by its name it should be "
@@ -139,13 +139,14 @@ class RecordFile:
             # What does not look right is looked at alone, which names what is wrong.
             if (records[:, :start] == self._before).all() and are_intact(records):
                 return records[:, start:start + math.prod(self.shape)].reshape(len(records), *self.shape)
-        return np.stack([self._parse(index) for index in indices])
+        payloads = [self._payload(index) for index in indices]  # All checksums, before what takes seconds.
+        return np.stack([self._parse(*pair) for pair in zip(indices, payloads, strict=True)])
 
     def verify(self):
         """Returns the SHA-256 of all checksums; a ValueError names the first damaged or misshapen record."""
         count, digest = intact_records(self.path, self.shape)
         for index in range(count, self.num_images):
-            self._parse(index)
+            self._parse(index, self._payload(index))
         return digest
 
     def _length_at(self, offset, index):
@@ -171,13 +172,17 @@ class RecordFile:
             offset += self._length_at(offset, len(offsets) - 1)
         return offsets
 
-    def _parse(self, index):
-        """Image of one record of any layout, its checksum verified."""
+    def _payload(self, index):
+        """Bytes of one record, their checksum verified."""
         start = self._offsets[index]
         stop = start + self._length_at(start, index)
         payload = self._bytes[start + HEADER.size:stop - FOOTER.size].tobytes()
         if FOOTER.pack(masked_crc(payload)) != self._bytes[stop - FOOTER.size:stop].tobytes():
             raise ValueError(f"'{self.path}' is damaged in record {index} (its checksum differs); {_ADVICE}.")
+        return payload
+
+    def _parse(self, index, payload):
+        """Image of one record of any layout."""
         from tensorflow import train  # Takes seconds to import, and only records of other programs come here.
         try:
             feature = train.Example.FromString(payload).features.feature
