@@ -3,7 +3,6 @@ import os
 import time
 
 import tensorflow as tf
-from tqdm import tqdm
 
 from files import sha256_of
 from metrics.evaluation import Evaluator
@@ -11,6 +10,7 @@ from metrics.image_sets import fake_images, random_labels, real_images, real_lab
 from metrics.inception import Inception, default_cache, obtain
 from metrics.records import Records
 from metrics.table import parse_specs
+from progress import progress
 from serving.generate import default_minibatch
 
 REALS, OTHER_REALS = 'Reals', 'Other reals'
@@ -116,7 +116,7 @@ class RunEvaluation:
 
     def _measure_images(self, row, kind, images, specs, cache):
         count = max(spec.num_images for spec in specs)
-        with tqdm(total=count, desc=row, unit='img', disable=None) as bar:
+        with progress(total=count, what=row) as bar:
             def watched():
                 for minibatch in images(count):
                     yield minibatch
