@@ -13,6 +13,7 @@ import PIL.ImageFilter
 from cryptography.fernet import Fernet
 
 from data import celebahq, deltas, faces
+from wording import command
 
 # Width, height; radius and centre of the head, in parts of the shorter side. CelebA in the wild, too, has
 # thumbnails and posters, and heads that the picture cuts off.
@@ -94,7 +95,7 @@ def create(toyfaces_dir, *, num_images=16, num_deltas=8, seed=0):
         os.replace(partial, toyfaces_dir)
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # After a success this name is gone already.
-    print(f"'{toyfaces_dir}': {num_images} faces; use them with: python dataset_tool.py create_celebahq datasets/toyhq "
+    print(f"'{toyfaces_dir}': {num_images} faces; use them with: {command('dataset_tool')} create_celebahq datasets/toyhq "
           f'--expected_images=0 --celeba_dir={toyfaces_dir}'
           + (f' --delta_dir={os.path.join(toyfaces_dir, "deltas")}' if num_deltas else ''))
 

@@ -4,15 +4,18 @@ import math
 import keras
 
 import config as configs
+from training import disk
 
 
-def describe(config, dataset, schedule, state):
+def describe(config, dataset, schedule, state, start):
     """The text of `train.py --dry_run`."""
     total_nimg = config.train.total_kimg * 1000
     return '\n'.join([
         configs.to_json(config), f'{dataset.name}: {dataset.num_images} images of {dataset.num_channels}x'
         f'{dataset.resolution}x{dataset.resolution}, label size {dataset.label_size}', '',
-        *schedule_table(schedule, total_nimg), '', *network_table('G', state.G), '', *network_table('D', state.D)])
+        *schedule_table(schedule, total_nimg), '', *start.remarks,
+        disk.describe(disk.run_folder(state, schedule, start.nimg, total_nimg, config.train)), '',
+        *network_table('G', state.G), '', *network_table('D', state.D)])
 
 
 def schedule_table(schedule, total_nimg):
