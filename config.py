@@ -296,9 +296,10 @@ def _check(config):
     for name, _ in _fields(config):
         section, key = name.split('.')
         value = getattr(getattr(config, section), key)
-        zero = getattr(config, section).__dataclass_fields__[key].metadata.get('zero', False)
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(map(repr, _CHOICES[name]))}.')
+        rules = getattr(config, section).__dataclass_fields__[key].metadata
+        zero, choices = rules.get('zero', False), rules.get('choices', _CHOICES.get(name))
+        if choices and value not in choices:
+            raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(map(repr, choices))}.')
         if isinstance(value, dict) and not all(size >= 4 and size & (size - 1) == 0 for size in value):
             raise ValueError(f'{name} is {value}; its keys are resolutions, powers of two from 4 on.')
         for number in value.values() if isinstance(value, dict) else [value]:

@@ -8,6 +8,7 @@ Metrics: swd, msssim, fid, is, kid, pr, each with a number of images of its own 
 """
 import runtime  # isort: skip (it must come before TensorFlow)
 
+import contextlib
 import os
 
 from absl import flags, logging
@@ -48,8 +49,9 @@ def main(argv):
     specs, graph = with_inception(specs)
     if FLAGS.save_statistics and not any('real_statistics' in spec.metric.takes for spec in specs):
         raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph.')
-    evaluation, rows = (score_images if FLAGS.fake else score_networks)(specs, graph)
-    report(evaluation, rows)
+    with contextlib.ExitStack() as held:
+        evaluation, rows = (score_images if FLAGS.fake else score_networks)(specs, graph, held)
+        report(evaluation, rows)
 
 
 def with_inception(specs):
@@ -71,8 +73,8 @@ def with_inception(specs):
         return [spec for spec in specs if spec not in needing], None
 
 
-def score_networks(specs, graph):
-    """Measures the snapshots of a run, newest first, or one network. -> (RunEvaluation, rows)."""
+def score_networks(specs, graph, held):
+    """Measures the snapshots of a run, newest first, or one network. -> (RunEvaluation, rows); locks go to `held`."""
     import runs
     from metrics.image_sets import open_images
     from official.locate import find_network, load_network, suit_threads
@@ -90,7 +92,8 @@ def score_networks(specs, graph):
         reals, mirror = open_images(FLAGS.real, resolution, FLAGS.max_pixels), False
     else:
         reals, mirror = reals_of_run(run_dir) if in_run else (None, False)
-    evaluation = make(FLAGS.output_dir or (run_dir if in_run else '.'), specs, resolution, reals, mirror, graph)
+    evaluation = make(FLAGS.output_dir or (run_dir if in_run else '.'), specs, resolution, reals, mirror, graph,
+                      held)
 
     rows = []
     for path in paths:
@@ -110,8 +113,8 @@ def reals_of_run(run_dir):
     return open_dataset(data.dir, data.name, data.resolution, data.label_size), data.mirror
 
 
-def score_images(specs, graph):
-    """Measures one set of images against another. -> (RunEvaluation, rows)."""
+def score_images(specs, graph, held):
+    """Measures one set of images against another. -> (RunEvaluation, rows); locks go to `held`."""
     from metrics.image_sets import open_images
     fakes = open_images(FLAGS.fake, max_pixels=FLAGS.max_pixels)
     reals = open_images(FLAGS.real, max_pixels=FLAGS.max_pixels) if FLAGS.real else None
@@ -124,22 +127,23 @@ def score_images(specs, graph):
     if reals and reals.resolution != fakes.resolution and one_size:
         raise ValueError(f"{one_size[0]} compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
                          f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}.")
-    evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, graph)
+    evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, graph, held)
     evaluation.measure(fakes.name, None, evaluation.images_of(fakes), again=True)  # The files may have changed.
     return evaluation, [(fakes.name, None)]
 
 
-def make(folder, specs, resolution, reals, mirror, graph):
-    """The RunEvaluation that the flags describe."""
+def make(folder, specs, resolution, reals, mirror, graph, held):
+    """The RunEvaluation that the flags describe; its folder is locked before it reads what is on record."""
+    import files
     from metrics.frechet_inception_distance import load_statistics
     from metrics.run_evaluation import RunEvaluation
     from serving.generate import first_devices
-    evaluation = RunEvaluation(
+    os.makedirs(folder, exist_ok=True)
+    held.enter_context(files.locked(folder, 'evaluated', 'wait for it, or give another --output_dir', 'metrics.lock'))
+    return RunEvaluation(
         folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, graph,
         load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch,
         first_devices(FLAGS.devices), FLAGS.minibatch)
-    os.makedirs(folder, exist_ok=True)
-    return evaluation
 
 
 def report(evaluation, rows):

@@ -5,10 +5,11 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 
 import numpy as np
 from absl import flags
+
+import files
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -17,6 +18,8 @@ flags.DEFINE_string('out', None, 'Folder of the model; each SavedModel becomes i
 flags.DEFINE_list('formats', ['saved_model'], 'Any of saved_model, keras, tflite, onnx.')
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
 flags.DEFINE_enum('dtype', 'float32', ['float32', 'float16', 'bfloat16'], 'Activations; weights stay float32.')
+flags.DEFINE_enum('labels', 'classes', ['classes', 'numbers'], 'What labels of several numbers are: classes, and the model '
+                  'refuses others than shares that sum to 1, or any numbers.')
 flags.DEFINE_bool('freeze', False, 'Weights as constants of the SavedModel, not as variables.')
 
 
@@ -48,7 +51,7 @@ def main(argv):
                 json.dump({'source': os.path.basename(source), 'nimg': snapshot.nimg, 'lod': lod,
                            'dtype': FLAGS.dtype, 'frozen': FLAGS.freeze, 'resolution': Gs.resolution,
                            'num_channels': Gs.num_channels, 'latent_size': Gs.latent_size,
-                           'label_size': Gs.label_size}, file, indent=2)
+                           'label_size': Gs.label_size, 'class_names': Gs.class_names}, file, indent=2)
         written = sorted(os.listdir(folder))
     print(f'{FLAGS.out}: {Gs.resolution}x{Gs.resolution} at lod {lod:g}: {", ".join(written)}')
 
@@ -61,20 +64,20 @@ def staged(base):
     """
     import tensorflow as tf
     new = [path for path in (base, *map(str, pathlib.Path(base).parents)) if not os.path.exists(path)]
-    os.makedirs(base, exist_ok=True)
-    version = str(max([int(name) for name in os.listdir(base) if name.isdecimal()], default=0) + 1)
-    folder = os.path.join(base, f'{version}.partial')
-    shutil.rmtree(folder, ignore_errors=True)
-    os.mkdir(folder)
     try:
-        yield folder, version
-        for name in os.listdir(folder):
-            os.replace(os.path.join(folder, name), os.path.join(base, name))
+        os.makedirs(base, exist_ok=True)
+        with files.staging(os.path.join(base, 'export'), 'written') as folder:
+            version = str(max([int(name) for name in os.listdir(base) if name.isdecimal()], default=0) + 1)
+            yield folder, version
+            for name in os.listdir(folder):
+                move = files.move_folder if os.path.isdir(os.path.join(folder, name)) else files.replace
+                move(os.path.join(folder, name), os.path.join(base, name))
+    except BlockingIOError:  # Another export.
+        raise
     except (OSError, RuntimeError, tf.errors.OpError) as error:  # What a full disk raises depends on who writes.
         raise OSError(f'{base} cannot be written ({str(error).strip().splitlines()[0]}); free disk space or check '
                       f'permissions.') from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         for path in new:
             with contextlib.suppress(OSError):  # Not empty: all went well.
                 os.rmdir(path)
@@ -85,7 +88,7 @@ def export_saved_model(folder, Gs, D, lod):
     import tensorflow as tf
 
     from serving import signatures
-    signatures.write_saved_model(folder, signatures.signatures(Gs, D, lod, FLAGS.freeze))
+    signatures.write_saved_model(folder, signatures.signatures(Gs, D, lod, FLAGS.freeze, FLAGS.labels == 'classes'))
     served = tf.saved_model.load(folder).signatures['serving_default']
     check('saved_model', Gs, lod, lambda latents, labels: served(
         latents=tf.constant(latents), **({'labels': tf.constant(labels)} if Gs.label_size else {}))['images'].numpy())

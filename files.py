@@ -30,23 +30,32 @@ def replacing(path):
     """
     partial = partial_path(path)
     try:
-        yield partial
-        replace(partial, path)
-    except OSError as error:
-        raise OSError(f'{path} cannot be written ({error}); free disk space or check permissions.') from error
+        with writing(path):
+            yield partial
+            replace(partial, path)
     finally:
         if os.path.exists(partial):
             os.remove(partial)
 
 
+@contextlib.contextmanager
+def writing(path):
+    """OSError says that `path` could not be written where what is within fails to write."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f'{path} cannot be written ({error}); free disk space or check permissions.') from error
+
+
 def replace(partial, path):
     """Moves a file to the place of another, which it takes only when its bytes are on the disk."""
-    _sync(partial)
+    sync(partial)
     os.replace(partial, path)
-    _sync(os.path.dirname(path) or '.')
+    sync(os.path.dirname(path) or '.')
 
 
-def _sync(path):
+def sync(path):
+    """Waits until the bytes of a file, or the names in a folder, are on the disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -86,12 +95,12 @@ def _lives(process):
 
 
 @contextlib.contextmanager
-def locked(folder, doing, advice):
-    """Holds the file `lock` of a folder, which the end of the process frees, however it ends.
+def locked(folder, doing, advice, name='lock'):
+    """Holds the file `name` of a folder, which the end of the process frees, however it ends.
 
     BlockingIOError names the process that holds it: FOLDER is being `doing` by ...; `advice`.
     """
-    with open(os.path.join(folder, 'lock'), 'a+') as file:
+    with open(os.path.join(folder, name), 'a+') as file:
         try:
             if fcntl:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -105,6 +114,35 @@ def locked(folder, doing, advice):
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), f'process {os.getpid()} on {socket.gethostname()}'.encode())
         yield
+
+
+@contextlib.contextmanager
+def staging(target, doing):
+    """An empty folder beside `target`, of this process alone, which is gone afterwards unless it has been moved.
+
+    BlockingIOError names the process that makes `target` meanwhile; what one that was killed left is removed.
+    """
+    parent, name = os.path.split(os.path.abspath(target))
+    hidden = os.path.join(parent, f'.{name}.staging')
+    os.makedirs(hidden, exist_ok=True)
+    with locked(hidden, doing, 'wait for it, or give another name'):
+        folder = os.path.join(hidden, name)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.mkdir(folder)
+            yield folder
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+def move_folder(folder, target):
+    """Moves a folder to its name once all that is in it is on the disk."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(os.path.join(parent, name))
+        sync(parent)
+    os.replace(folder, target)
+    sync(os.path.dirname(os.path.abspath(target)))
 
 
 def sha256(path):

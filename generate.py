@@ -14,7 +14,17 @@ import runs
 from files import replacing
 from pictures import videos
 from pictures.pictures import save_picture, screen_grid, tile
-from serving.latents import drawn_classes, labels_of, load_array, of_rows, of_seeds, parse_integers, walk
+from serving.latents import (
+    captions_of,
+    drawn_classes,
+    labels_of,
+    load_array,
+    of_rows,
+    of_seeds,
+    parse_classes,
+    parse_integers,
+    walk,
+)
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -25,9 +35,11 @@ flags.DEFINE_integer('random_state', None, 'Draw all latents from one RandomStat
 flags.DEFINE_string('rows', None, 'Which latents of --random_state, e.g. 477,56,83.')
 flags.DEFINE_string('latents', None, 'A .npy file of latents [N, latent_size].')
 flags.DEFINE_string('labels', None, 'A .npy file of labels [N, label_size].')
-flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3 or 0-9; without it each seed draws its own.')
+flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3, 0-9 or cat,dog; without it each seed draws its own.')
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
-flags.DEFINE_float('truncation', None, 'An option of networks that have it: draws images closer to the average one.')
+flags.DEFINE_float('truncation', None, 'StyleGAN: how far w goes from the average, 1: all the way; default: the network\'s.')
+flags.DEFINE_integer('truncation_cutoff', None, 'StyleGAN: truncate so many layers, 0: none; default: the network\'s.')
+flags.DEFINE_enum('noise', None, ['stored', 'random', 'none'], 'StyleGAN: which noise; default: stored.')
 flags.DEFINE_integer('shrink', 1, 'Box-filter the images down by this factor.')
 flags.DEFINE_enum('format', None, ['png', 'jpg', 'webp', 'npz'], 'Kind of pictures; default: the ending of --out, or png.')
 flags.DEFINE_integer('minibatch', None, 'Images at once per device; default: 4 at 1024x1024, more below.')
@@ -41,7 +53,7 @@ flags.DEFINE_float('smoothing', 1.0, 'Seconds (stddev) over which the latent wal
 flags.DEFINE_integer('seed', 1000, 'Seed of the videos\' latents.')
 flags.DEFINE_float('time_warp', 1.5, 'training_video: training time goes with this power of video time.')
 
-OPTIONS = ('truncation',)  # Flags that only some architectures know.
+OPTIONS = ('truncation', 'truncation_cutoff', 'noise')  # Flags that only some architectures know.
 
 # What is to be shown; names tell the images apart in file names.
 Selection = collections.namedtuple('Selection', 'names latents labels')
@@ -89,7 +101,9 @@ def grid():
         raise ValueError('A grid is a picture; use --format=png, jpg or webp, or generate.py images for .npz.')
     if columns * rows < n:
         raise ValueError(f'A grid of {columns}x{rows} has no room for {n} images.')
-    save_picture(tile(np.concatenate([*generated(Gs, selection.latents, selection.labels)]), size), FLAGS.out, kind)
+    captions = None if selection.labels is None else captions_of(selection.labels, Gs.class_names)
+    pictures = np.concatenate([*generated(Gs, selection.latents, selection.labels)])
+    save_picture(tile(pictures, size, captions), FLAGS.out, kind)
     print(f'{FLAGS.out}: {n} images')
 
 
@@ -186,7 +200,7 @@ def select_labels(Gs, numbers):
     if FLAGS.labels:
         return load_array(FLAGS.labels, 'labels')
     if classes is not None:
-        cycle = itertools.cycle(parse_integers(classes))
+        cycle = itertools.cycle(parse_classes(classes, Gs.class_names))
         return labels_of([*itertools.islice(cycle, len(numbers))], Gs.label_size)
     if Gs.label_size:
         return labels_of(drawn_classes(numbers, Gs.label_size), Gs.label_size)

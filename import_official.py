@@ -40,8 +40,9 @@ def verify(source, target):
         ours, theirs = (getattr(networks, name).named_variables() for networks in (imported, original))
         if not all(np.array_equal(ours[key].numpy(), theirs[key].numpy(), equal_nan=True) for key in theirs):
             raise ValueError(f'{target} does not hold the {name} of {source}; was it changed meanwhile?')
-        count = sum(int(np.prod(variable.shape)) for variable in ours.values()) - 1  # lod is no parameter.
-        print(f'{name:2s} {count:>10} parameters in {len(ours) - 1} variables, sha256 {digest(ours)}')
+        trained = getattr(imported, name).variables_at(0)
+        count = sum(int(np.prod(variable.shape)) for variable in trained.values())
+        print(f'{name:2s} {count:>10} parameters in {len(trained)} variables, sha256 {digest(ours)}')
 
     Gs, size = imported.Gs, screen_grid('1080p', imported.Gs.resolution)
     n = size[0] * size[1]

@@ -184,9 +184,9 @@ class _Machine:
             stack.append(self._name(module, name))
         elif opcode == 'NEWOBJ':
             arguments, cls = self._pop(), self._pop()
-            if cls != _Name(INSTANCE) or arguments != ():
+            if cls not in (_Name(INSTANCE), _Name(DICT)) or arguments != ():
                 raise Refused(f'makes {_describe(cls)} as an object, which no {self.kind.noun} needs')
-            stack.append(Instance())
+            stack.append(Instance() if cls == _Name(INSTANCE) else {})
         elif opcode == 'REDUCE':
             arguments, function = self._pop(), self._pop()
             stack.append(self._call(function, arguments))

@@ -8,6 +8,9 @@ import re
 import resource
 import sys
 import traceback
+import warnings
+
+from quiet import TensorFlowFinder, has_driver
 
 # oneDNN's kernels are faster than Eigen's for every convolution here, but TensorFlow leaves them off on AVX2-only CPUs.
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
@@ -24,9 +27,13 @@ def _is_zen_4():
     return {'vendor_id: AuthenticAMD', 'cpu family: 25'} <= lines
 
 
-# NumPy's AVX-512 sort, where SWD spends its time, is 4 times slower there than AVX2's (x86-simd-sort#6).
-if _is_zen_4():
-    os.environ.setdefault('NPY_DISABLE_CPU_FEATURES', 'AVX512_SKX AVX512_ICL AVX512_SPR X86_V4')
+# NumPy's AVX-512 sort, where SWD spends its time, is 4 times slower there than AVX2's (x86-simd-sort#6). NumPy reads this
+# once, while it is imported, and warns of names that its version or the processor does not have.
+if _is_zen_4() and 'NPY_DISABLE_CPU_FEATURES' not in os.environ:
+    os.environ['NPY_DISABLE_CPU_FEATURES'] = 'AVX512_SKX AVX512_ICL AVX512_SPR X86_V4'
+    with warnings.catch_warnings(action='ignore', category=ImportWarning):
+        import numpy  # noqa: F401
+    del os.environ['NPY_DISABLE_CPU_FEATURES']
 
 
 class _KerasExtras:
@@ -42,7 +49,7 @@ class _KerasExtras:
             raise ModuleNotFoundError(f'{name} is not for Keras', name=name)
 
 
-sys.meta_path.insert(0, _KerasExtras())
+sys.meta_path[:0] = [_KerasExtras(), TensorFlowFinder()]
 
 from absl import app, flags, logging
 
@@ -63,7 +70,7 @@ def suit_threads_to(fmap_max, one_device=False):
     """
     small = two_at_a_time(fmap_max)
     chosen = {'TF_NUM_INTEROP_THREADS', 'TF_NUM_INTRAOP_THREADS'} & os.environ.keys()
-    if chosen or os.path.exists('/proc/driver/nvidia') or not (small or one_device):
+    if chosen or has_driver() or not (small or one_device):
         return
     import tensorflow as tf
     with contextlib.suppress(RuntimeError):  # Something ran already: then the threads stay as they are.
@@ -88,6 +95,25 @@ def peak_memory_mib():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+def end_with(sentence):
+    """Ends the process with a sentence and status 1 from any thread, whatever the others wait for."""
+    print(f'{os.path.basename(sys.argv[0])}: {sentence}', file=sys.stderr)
+    end_at_once()
+
+
+def end_at_once():
+    """Ends the process with status 1 and leaves out what libraries would do at its end, and wait for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _is_chatter(record):
+    """Whether TensorFlow, which logs through absl as well, says what concerns nobody: much of it about every checkpoint."""
+    # Graphs that a run makes one after the other, each once, look to it like one that is traced again and again.
+    return record.levelno <= python_logging.INFO or 'tf.function retracing' in str(record.msg)
+
+
 def run(main):
     """Runs `main(argv)` as a command.
 
@@ -105,6 +131,5 @@ def run(main):
     logging.set_verbosity(logging.INFO)
     handler = logging.get_absl_handler()
     handler.setFormatter(python_logging.Formatter('%(message)s'))
-    # TensorFlow logs through absl as well, at its chattiest about every checkpoint.
-    handler.addFilter(lambda record: record.levelno > python_logging.INFO or 'tensorflow' not in record.pathname)
+    handler.addFilter(lambda record: 'tensorflow' not in record.pathname or not _is_chatter(record))
     app.run(guarded)

@@ -5,17 +5,14 @@ pictures come back as PNG files, which are a tenth of the size of numbers in JSO
 """
 import runtime  # isort: skip (it must come before TensorFlow)
 
-import base64
-import json
 import os
-import urllib.error
-import urllib.request
 
 import numpy as np
 from absl import flags
 
 from files import replacing
 from serving.latents import drawn_classes, labels_of, of_seeds, parse_integers
+from serving.remote import connect, deadline
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('server', 'localhost:8500', 'HOST:PORT for gRPC, http://HOST:PORT for REST.')
@@ -24,95 +21,38 @@ flags.DEFINE_string('seeds', '0-7', 'One picture per seed, e.g. 0-99 or 3,5,8.')
 flags.DEFINE_integer('class', None, 'Class of the pictures, for a conditional network; without it each seed draws its own.')
 flags.DEFINE_string('out', None, 'Folder of the pictures.')
 flags.DEFINE_integer('minibatch', 8, 'Pictures per request.')
-flags.DEFINE_float('timeout', 300.0, 'Seconds to wait for each answer.')
-
-
-class Rest:
-    """The REST interface: JSON in, JSON with base64 of whatever is called `*_bytes` out."""
-
-    def __init__(self, server, model, timeout):
-        self.url, self.timeout = f'{server.rstrip("/")}/v1/models/{model}', timeout
-
-    def inputs(self, signature):
-        """{input name: width} of a signature."""
-        found = self._ask('/metadata')['metadata']['signature_def']['signature_def'][signature]['inputs']
-        return {name: int(spec['tensor_shape']['dim'][1]['size']) for name, spec in found.items()}
-
-    def predict(self, signature, inputs):
-        """The PNG files of one request."""
-        body = {'signature_name': signature, 'inputs': {name: value.tolist() for name, value in inputs.items()}}
-        return [base64.b64decode(item['b64']) for item in self._ask(':predict', body)['outputs']]
-
-    def _ask(self, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(self.url + path, data, timeout=self.timeout) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise ConnectionError(f'{self.url} answers {error.code}: {error.read().decode()[:300].strip()}') from error
-        except urllib.error.URLError as error:
-            raise ConnectionError(f'{self.url} does not answer ({error.reason}); is the server running?') from error
-
-
-class Grpc:
-    """The gRPC interface: tensors in, tensors out."""
-
-    def __init__(self, server, model, timeout):
-        import grpc
-        from tensorflow_serving.apis import prediction_service_pb2_grpc
-        self.server, self.model, self.timeout = server, model, timeout
-        unlimited = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_length', -1)]
-        self.stub = prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(server, unlimited))
-        self.error = grpc.RpcError
-
-    def inputs(self, signature):
-        """{input name: width} of a signature."""
-        from tensorflow_serving.apis import get_model_metadata_pb2
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=['signature_def'])
-        request.model_spec.name = self.model
-        answer, found = self._ask(self.stub.GetModelMetadata, request), get_model_metadata_pb2.SignatureDefMap()
-        answer.metadata['signature_def'].Unpack(found)
-        return {name: spec.tensor_shape.dim[1].size for name, spec in found.signature_def[signature].inputs.items()}
-
-    def predict(self, signature, inputs):
-        """The PNG files of one request."""
-        import tensorflow as tf
-        from tensorflow_serving.apis import predict_pb2
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name, request.model_spec.signature_name = self.model, signature
-        for name, value in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-        return tf.make_ndarray(self._ask(self.stub.Predict, request).outputs['image_bytes']).tolist()
-
-    def _ask(self, method, request):
-        try:
-            return method(request, timeout=self.timeout)
-        except self.error as error:
-            raise ConnectionError(f'{self.server} answers {error.code().name}: {error.details()[:300]}') from error
+flags.DEFINE_float('timeout', 300.0, 'Seconds after which all pictures have to be there.')
 
 
 def main(argv):
     if not FLAGS.out or argv[1:]:
         raise ValueError('Use: serve_client.py --server=HOST:PORT --seeds=0-7 --out=FOLDER.')
-    if FLAGS.minibatch < 1:
-        raise ValueError(f'--minibatch is {FLAGS.minibatch}; use 1 or more.')
+    if not 1 <= FLAGS.minibatch <= 1024:
+        raise ValueError(f'--minibatch is {FLAGS.minibatch}; use 1 to 1024.')
+    if not 0 < FLAGS.timeout <= 1e6:
+        raise ValueError(f'--timeout is {FLAGS.timeout}; use seconds, above 0 and up to a million.')
     seeds = parse_integers(FLAGS.seeds)
-    service = (Rest if FLAGS.server.startswith('http') else Grpc)(FLAGS.server, FLAGS.model, FLAGS.timeout)
-    widths = service.inputs('generate_png')
-    inputs = {'latents': of_seeds(seeds, widths['latents'])}
-    chosen = FLAGS['class'].value
+    service = connect(FLAGS.server, FLAGS.model, FLAGS.minibatch)
+    with deadline(FLAGS.timeout, FLAGS.server):
+        inputs = inputs_of(seeds, service.inputs())
+        os.makedirs(FLAGS.out, exist_ok=True)
+        for start in range(0, len(seeds), FLAGS.minibatch):
+            rows = np.s_[start:start + FLAGS.minibatch]
+            pictures = service.pictures({name: value[rows] for name, value in inputs.items()})
+            for seed, picture in zip(seeds[rows], pictures, strict=True):
+                with replacing(os.path.join(FLAGS.out, f'seed{seed:04d}.png')) as partial, open(partial, 'wb') as file:
+                    file.write(picture)
+    print(f'{FLAGS.out}: {len(seeds)} pictures')
+
+
+def inputs_of(seeds, widths):
+    """{input name: float32 [N, width]} of seeds and of the flags, for a model that takes inputs of these widths."""
+    inputs, chosen = {'latents': of_seeds(seeds, widths['latents'])}, FLAGS['class'].value
     if 'labels' in widths or chosen is not None:
         label_size = widths.get('labels', 0)
         classes = [chosen] * len(seeds) if chosen is not None else drawn_classes(seeds, label_size)
         inputs['labels'] = labels_of(classes, label_size)
-    os.makedirs(FLAGS.out, exist_ok=True)
-    for start in range(0, len(seeds), FLAGS.minibatch):
-        rows = np.s_[start:start + FLAGS.minibatch]
-        pictures = service.predict('generate_png', {name: value[rows] for name, value in inputs.items()})
-        for seed, picture in zip(seeds[rows], pictures, strict=True):
-            with replacing(os.path.join(FLAGS.out, f'seed{seed:04d}.png')) as partial, open(partial, 'wb') as file:
-                file.write(picture)
-    print(f'{FLAGS.out}: {len(seeds)} pictures')
+    return inputs
 
 
 if __name__ == '__main__':

@@ -14,6 +14,8 @@ flags.DEFINE_string('data_dir', None, 'Folder of the data sets; short for --set=
 flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
 flags.DEFINE_integer('devices', None, 'GPUs to use, per worker; short for --set=train.devices=...')
 flags.DEFINE_integer('cpu_devices', None, 'Split the CPU into as many devices, to try several without GPUs.')
+flags.DEFINE_float('worker_timeout', 600.0, 'Seconds to wait for the other workers of TF_CONFIG.')
+flags.DEFINE_enum('cluster', None, ['slurm'], 'Several machines: the tasks of the SLURM job step that this process is in.')
 flags.DEFINE_bool('jit', None, 'Compile losses and gradients with XLA; short for --set=train.jit=true.')
 flags.DEFINE_string('resume', None, 'Continue a run where its last checkpoint is: latest, a number, a name or a path.')
 flags.DEFINE_string('init_from', None, 'Start from the networks of a snapshot .h5, an official .pkl or a run.')
@@ -36,20 +38,24 @@ def main(argv):
     run_dir = FLAGS.resume and runs.locate(FLAGS.results_dir, FLAGS.resume)
     config = resumed_config(run_dir, overrides) if run_dir else configs.resolve(FLAGS.config, overrides)
 
-    one_device = config.train.devices == 1 and not FLAGS.cpu_devices and 'TF_CONFIG' not in os.environ
+    one_device = config.train.devices == 1 and not FLAGS.cpu_devices and not FLAGS.cluster and 'TF_CONFIG' not in os.environ
     runtime.suit_threads_to(config.network.fmap_max, one_device)
-    from training import describe, devices, loop  # Only now: they import TensorFlow.
-    strategy = devices.make_strategy(config.train.devices, FLAGS.cpu_devices, config.train.deterministic)
+    from training import describe, devices, loop, slurm  # Only now: they import TensorFlow.
+    if FLAGS.cluster:
+        os.environ['TF_CONFIG'] = slurm.tf_config()
+    init_from = None if run_dir and runs.has_checkpoint(run_dir) else config.train.init_from
+    if FLAGS.dry_run:
+        print(describe.plan(config, init_from))
+        return
+    strategy = devices.make_strategy(config.train.devices, FLAGS.cpu_devices, config.train.deterministic,
+                                     FLAGS.worker_timeout)
     chief = devices.worker(strategy)[0] == 0
     with contextlib.ExitStack() as held:
-        if run_dir and chief and not FLAGS.dry_run:
+        held.enter_context(devices.together(strategy))
+        if run_dir and chief:
             held.enter_context(runs.locked(run_dir))
             runs.sweep(run_dir)
-        init_from = None if run_dir and runs.has_checkpoint(run_dir) else config.train.init_from
         parts = loop.build(config, strategy, init_from)
-        if FLAGS.dry_run:
-            print(describe.describe(config, *parts))
-            return
         if not run_dir:
             number = devices.from_chief(strategy, lambda: runs.create(FLAGS.results_dir, config.description))
             run_dir = runs.locate(FLAGS.results_dir, str(number))

@@ -13,11 +13,11 @@ from training.step import Iteration
 class Training:
     """Networks of `maps` feature maps (fmap_base 16 times as many) for a data set, and iterations of `rounds` with them."""
 
-    def __init__(self, strategy, dataset, maps, minibatch, rounds, precision='fp32', jit=False):
-        config = configs.resolve([], [f'network.fmap_base={16 * maps}', f'network.fmap_max={maps}'])
+    def __init__(self, strategy, dataset, maps, minibatch, rounds, precision='fp32', jit=False, preset='demo'):
+        config = configs.resolve([preset], [f'network.fmap_base={16 * maps}', f'network.fmap_max={maps}'])
         with strategy.scope():
             self.state = make_state(dataset, config.network, POLICIES[precision], 1, **dataclasses.asdict(config.optimizer))
-            objective = OBJECTIVES[config.loss.kind](config.loss)
+            objective = OBJECTIVES[config.loss.kind](config.loss, self.state.D.num_logits)
         self.iteration = Iteration(strategy, self.state, objective, seed=1, rounds=rounds, jit=jit)
         self.images = rounds * minibatch  # Per iteration, as `batches` has them.
         self._strategy, self._dataset, self._minibatch, self._rounds = strategy, dataset, minibatch, rounds

@@ -10,6 +10,7 @@ import time
 import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
 import json
+import re
 import statistics
 import subprocess
 
@@ -80,9 +81,11 @@ def forward_gflop(network, level):
     """
     total = 0
     for name, layer in network.named_layers.items():
-        block = name.split('/')[0]
-        size = network.resolution >> int(block.split('_lod')[1]) if '_lod' in block else int(block.split('x')[0])
-        used = size == network.resolution >> level if '_lod' in block else size <= network.resolution >> level
+        if len(getattr(layer, 'weight', network.lod).shape) < 2:
+            continue  # No product.
+        of_lod, of_block = re.search(r'_lod(\d+)', name), re.search(r'(\d+)x\d+/', name)  # The mapping is of neither.
+        size = network.resolution >> int(of_lod[1]) if of_lod else int(of_block[1]) if of_block else 1
+        used = size == network.resolution >> level if of_lod else size <= network.resolution >> level
         if not used:
             continue
         *kernel, inputs, outputs = layer.weight.shape
@@ -95,9 +98,9 @@ def forward_gflop(network, level):
     return total / 1e9
 
 
-def round_gflop(G, D, level):
+def round_gflop(G, D, level, D_passes=14):
     """GFLOP per image of a round of training, D step and G step: 4*G + 14*D forward passes (train_step.py tells why)."""
-    return 4 * forward_gflop(G, level) + 14 * forward_gflop(D, level)
+    return 4 * forward_gflop(G, level) + D_passes * forward_gflop(D, level)
 
 
 def main(argv):

@@ -6,7 +6,8 @@ float32, on all cores) take turns of half a second for at least --seconds, and m
 shown to D.
 GFLOP counts convolutions and matrix products only, as 4*G + 14*D forward passes per image: G runs forward for the fakes
 (1) and forward and backward for its own step (3); D forward and backward on reals and fakes (6), forward, to the images'
-gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). `share` is the rate of
+gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). With --network=stylegan
+the penalty is that of the reals, so 11*D. `share` is the rate of
 those relative to the matrix products'. `reading` is the time that the input pipeline takes for an image when it runs alone,
 relative to the step's. From a tf.profiler trace: `kernels` is how many run at a time on average, `outside` the share of
 their time that lies outside convolutions and matrix products. `nodes` are those of the graph as it was traced.
@@ -30,6 +31,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list('rows', ['4:64:16', '8:64:16', '16:64:16', '32:64:16', '64:64:16', '16:512:8', '32:512:8', '256:64:8',
                            '1024:64:4'], 'What to measure, each as resolution:maps:minibatch; fmap_base is 16 maps.')
 flags.DEFINE_integer('network_resolution', None, 'Resolution of the networks; default: the one that is measured.')
+flags.DEFINE_enum('network', 'progan', ['progan', 'stylegan'], 'Which networks, each with its own losses.')
 flags.DEFINE_string('precision', 'fp32', 'fp32, fp16 or bf16.')
 flags.DEFINE_bool('jit', False, 'Compile with XLA.')
 flags.DEFINE_float('seconds', 6.0, 'Measure at least so long.')
@@ -82,7 +84,9 @@ def measure(resolution, maps, minibatch, path):
     from data.tfrecords import Dataset
     from training.devices import make_strategy
     dataset, rounds = Dataset(path), 4 if maps <= 64 else 1
-    training = Training(make_strategy(), dataset, maps, minibatch, rounds, FLAGS.precision, FLAGS.jit)
+    preset, D_passes = {'progan': ('demo', 14), 'stylegan': ('stylegan-1gpu', 11)}[FLAGS.network]
+    training = Training(make_strategy(), dataset, maps, minibatch, rounds, FLAGS.precision, FLAGS.jit,
+                        preset)
     level = (dataset.resolution // resolution).bit_length() - 1
     stream = training.stream(level)
 
@@ -92,7 +96,7 @@ def measure(resolution, maps, minibatch, path):
     step()
     first_step = time.perf_counter() - STARTED
     step(), step()
-    peak, gflop = runtime.peak_memory_mib(), round_gflop(training.state.G, training.state.D, level)
+    peak, gflop = runtime.peak_memory_mib(), round_gflop(training.state.G, training.state.D, level, D_passes)
     rates = against_sgemm(step, training.images, gflop, FLAGS.seconds)
     reading = timed(lambda: next(stream), 2) / training.images
     profile = {}

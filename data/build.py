@@ -4,8 +4,8 @@ import contextlib
 import itertools
 
 import numpy as np
-from absl import logging
 
+from data.images import warn_if_dark
 from data.parallel import ordered_map
 from data.writer import Writer
 
@@ -45,6 +45,5 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
           + (f', {writer.num_images - before} of them built now' if before else '')
           + ''.join(f', {count} {word}' for word, count in sorted(remarks.items()))
           + (f'; {left_out} could not be read and were left out' if left_out else ''))
-    if writer.num_images > before and brightest < 32:
-        logging.warning("no pixel of '%s' is brighter than %d of 255; if the pictures hold 12 bits in 16, scale them first",
-                        target, brightest)
+    if writer.num_images > before:
+        warn_if_dark(target, brightest)

@@ -13,6 +13,8 @@ import numpy as np
 import PIL.Image
 import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
+from data.images import MAX_PIXELS
+
 OUTPUT_SIZE = 1024
 TRANSFORM_SIZE = 4096  # Bilinear sampling straight to the output would alias; this much finer it does not.
 
@@ -46,8 +48,10 @@ def decode(jpeg):
     """Decodes an image file's bytes to an RGB image; ValueError if they are damaged."""
     try:
         image = PIL.Image.open(io.BytesIO(jpeg))
+        if image.width * image.height > MAX_PIXELS:
+            raise OSError(f'{image.width}x{image.height} pixels, {MAX_PIXELS} are allowed')
         image.load()
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError) as error:
         reason = 'it is no image' if isinstance(error, PIL.UnidentifiedImageError) else error
         raise ValueError(f'cannot be decoded ({reason}); get this file again.') from error
     return image if image.mode == 'RGB' else image.convert('RGB')

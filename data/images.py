@@ -1,5 +1,6 @@
 """Image files to pixels: any mode and size that Pillow reads -> uint8 [C, R, R]."""
 import numpy as np
+from absl import logging
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from data.profiles import to_srgb
@@ -61,6 +62,13 @@ def _to_8_bits(image, key_scale):
     if image.mode not in ('L', 'RGB'):
         image = image.convert('RGB')
     return Image.composite(image, Image.new(image.mode, image.size, 'white'), alpha) if alpha else image
+
+
+def warn_if_dark(path, brightest):
+    """Says what may be wrong where the `brightest` pixel of a set is below an eighth of the range."""
+    if brightest < 32:
+        logging.warning("no pixel of '%s' is brighter than %d of 255; if the pictures hold 12 bits in 16, scale them first",
+                        path, brightest)
 
 
 def fit_square(image, resolution, fit):

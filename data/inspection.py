@@ -2,14 +2,13 @@
 import functools
 import json
 import os
-import shutil
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from data.parallel import ordered_map
 from data.tfrecords import Dataset
-from files import replacing
+from files import move_folder, replacing, staging, writing
 
 BATCH_BYTES = 2 ** 22  # Of images that are read at a time.
 LABEL_HEIGHT = 12  # Of the text above each image of a contact sheet, in pixels.
@@ -32,12 +31,7 @@ def extract(tfrecord_dir, output_dir, *, num_workers=None):
     dataset = Dataset(tfrecord_dir)
     if os.path.exists(output_dir):
         raise FileExistsError(f"'{output_dir}' exists already; give another name or delete it first.")
-    folder, name = os.path.split(os.path.abspath(output_dir))
-    partial = os.path.join(folder, f'.{name}.extracting')
-    if os.path.exists(partial):
-        raise FileExistsError(f"'{partial}' is left from another extraction; delete it first.")
-    os.makedirs(partial)
-    try:
+    with staging(output_dir, 'extracted') as partial, writing(output_dir):
         save = functools.partial(_save_png, tfrecord_dir, partial)
         for _ in ordered_map(save, range(dataset.num_images), num_workers, chunk=16):
             pass
@@ -46,9 +40,7 @@ def extract(tfrecord_dir, output_dir, *, num_workers=None):
                       for index, label in enumerate(dataset.labels)}
             with open(os.path.join(partial, 'labels.json'), 'w') as file:
                 json.dump(labels, file)
-        os.replace(partial, output_dir)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)  # After a success this name is gone already.
+        move_folder(partial, output_dir)
 
 
 def _png_name(index):

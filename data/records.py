@@ -118,7 +118,7 @@ class RecordFile:
         if len(self.shape) != 3 or self.shape[1:] != (resolution, resolution):
             order = ', with the channels last as other programs write them' * (self.shape[:2] == (resolution, resolution))
             raise ValueError(f"'{path}' holds images of shape {list(self.shape)}{order}; by its name it should be "
-                             f'[channels, {resolution}, {resolution}].')
+                             f'[channels, {resolution}, {resolution}]; build the data set from the pictures.')
 
     def read(self, indices):
         """Images at `indices`, in that order: uint8 [n, C, r, r]."""
@@ -142,6 +142,8 @@ class RecordFile:
         if len(header) == HEADER.size:
             size, crc = HEADER.unpack(header)
             if crc != masked_crc(header[:8]):
+                if self._bytes[:2].tobytes() == b'\x1f\x8b':
+                    raise ValueError(f"'{self.path}' is compressed by gzip; unpack it, and give it this name again.")
                 raise ValueError(f"'{self.path}' is not a TFRecord file or is damaged at record {index}; "
                                  'build the data set again.')
             length = HEADER.size + size + FOOTER.size
@@ -168,10 +170,13 @@ class RecordFile:
         from tensorflow import train  # Takes seconds to import, and only records of other programs come here.
         try:
             feature = train.Example.FromString(payload).features.feature
+            if not {'data', 'shape'} <= feature.keys():
+                raise ValueError(f"its fields are {', '.join(sorted(feature)) or 'none'}; 'data' and 'shape' are expected")
             data, = feature['data'].bytes_list.value
             image = np.frombuffer(data, np.uint8).reshape(feature['shape'].int64_list.value)
         except Exception as error:  # Among them protobuf's DecodeError, which is no ValueError.
-            raise ValueError(f"'{self.path}' holds no image in record {index} ({error}).") from error
+            raise ValueError(f"'{self.path}' holds no image in record {index} ({error}); build the data set "
+                             'from the pictures.') from error
         if self.shape and image.shape != self.shape:
             raise ValueError(f"'{self.path}' has shape {list(image.shape)} in record {index}, "
                              f'{list(self.shape)} in the first.')

@@ -159,12 +159,13 @@ class Dataset:
 
 
 class SyntheticDataset:
-    """Black images behind the interface of Dataset, without files: syn1024rgb, for measuring speed."""
+    """Black images behind the interface of Dataset, without files: syn1024rgb, for measuring speed, and for plans."""
 
-    def __init__(self, resolution=1024, num_channels=3):
-        self.name = f'syn{resolution}{"rgb" if num_channels == 3 else ""}'
-        self.resolution, self.num_channels, self.num_images = resolution, num_channels, 10000
-        self.label_size, self.labels, self.class_names = 0, np.zeros([self.num_images, 0], np.float32), None
+    def __init__(self, resolution=1024, num_channels=3, num_images=10000, label_size=0, name=None):
+        self.name = name or f'syn{resolution}{"rgb" if num_channels == 3 else ""}'
+        self.resolution, self.num_channels, self.num_images = resolution, num_channels, num_images
+        self.label_size, self.class_names = label_size, None
+        self.labels = np.zeros([num_images, label_size], np.float32)
 
     def fingerprint(self):
         """What tells it from others."""

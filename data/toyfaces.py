@@ -3,7 +3,6 @@ import bz2
 import io
 import math
 import os
-import shutil
 import zipfile
 
 import numpy as np
@@ -12,6 +11,7 @@ import PIL.ImageDraw
 import PIL.ImageFilter
 from cryptography.fernet import Fernet
 
+import files
 from data import celebahq, deltas, faces
 from wording import command
 
@@ -87,14 +87,9 @@ def create(toyfaces_dir, *, num_images=16, num_deltas=8, seed=0):
                          'images and at most one delta for each.')
     if os.path.exists(toyfaces_dir):
         raise FileExistsError(f"'{toyfaces_dir}' exists already; give another name or delete it first.")
-    folder, name = os.path.split(os.path.abspath(toyfaces_dir))
-    partial = os.path.join(folder, f'.{name}.drawing')
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with files.staging(toyfaces_dir, 'drawn') as partial, files.writing(toyfaces_dir):
         _write(partial, num_images, num_deltas, seed)
-        os.replace(partial, toyfaces_dir)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)  # After a success this name is gone already.
+        files.move_folder(partial, toyfaces_dir)
     print(f"'{toyfaces_dir}': {num_images} faces; use them with: {command('dataset_tool')} create_celebahq datasets/toyhq "
           f'--expected_images=0 --celeba_dir={toyfaces_dir}'
           + (f' --delta_dir={os.path.join(toyfaces_dir, "deltas")}' if num_deltas else ''))

@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 
+import files
 from data.records import FOOTER, encode_records, intact_records, record_length
 from data.tfrecords import classes_line, labels_file, labels_line, level_files, manifest_file, manifest_line, partial_folder
 
@@ -46,12 +47,19 @@ def _append(file, array):
 
 
 def check_target(target, resume):
-    """Raises a FileExistsError if the data set exists, or is half built and not to be resumed."""
+    """OSError if the data set exists, is being built by another process, or is half built and not to be resumed."""
     if os.path.exists(target) and not (os.path.isdir(target) and not os.listdir(target)):
         raise FileExistsError(f"'{target}' exists already; give another name or delete it first.")
+    if os.path.exists(partial_folder(target)):
+        with contextlib.suppress(FileNotFoundError), _locked(target):  # It may have ended just now.
+            pass
     if os.path.exists(partial_folder(target)) and not resume:
         raise FileExistsError(f"a build of '{target}' was interrupted; continue it with --resume, "
                               f"or delete '{partial_folder(target)}' to start anew.")
+
+
+def _locked(target):
+    return files.locked(partial_folder(target), 'built', 'wait for it, or give another name')
 
 
 class Writer:
@@ -84,18 +92,23 @@ class Writer:
 
     def __enter__(self):
         check_target(self.target, self.resume)
-        interrupted = os.path.exists(self._recipe_path)
-        if interrupted:
-            self._check_recipe()
-        try:
-            with self._clear_errors():
-                self._open()
-                if interrupted:
-                    self._recover()
-        except Exception:
-            if not interrupted:
-                shutil.rmtree(self.partial, ignore_errors=True)
-            raise
+        with self._clear_errors():
+            os.makedirs(self._folder, exist_ok=True)
+        with contextlib.ExitStack() as held:
+            held.enter_context(_locked(self.target))
+            interrupted = os.path.exists(self._recipe_path)
+            if interrupted:
+                self._check_recipe()
+            try:
+                with self._clear_errors():
+                    self._open()
+                    if interrupted:
+                        self._recover()
+            except Exception:
+                if not interrupted:
+                    shutil.rmtree(self.partial, ignore_errors=True)
+                raise
+            self._held = held.pop_all()
         return self
 
     def add(self, images, labels=None, positions=None):
@@ -137,10 +150,10 @@ class Writer:
                     file.close()
             if error is None or isinstance(error, Exception) and not self.resume:
                 shutil.rmtree(self.partial, ignore_errors=True)
+            self._held.close()
 
     def _open(self):
-        """Makes the folder, or opens what is there to go on with it."""
-        os.makedirs(self._folder, exist_ok=True)
+        """Opens the files of the folder, old ones to go on with them."""
         with open(f'{self._recipe_path}.new', 'w') as file:
             file.write(self.recipe)
         os.replace(file.name, self._recipe_path)
@@ -181,7 +194,6 @@ class Writer:
             raise ValueError(f'{self.num_images} images are too few for {self.shards} shards.')
         name, lines = os.path.basename(self.target), []
         for part in self._parts:
-            os.fsync(part.file.fileno())
             lines.append(manifest_line(part.path, part.digest))
         if self._row['label'].shape[0]:
             path = os.path.join(self._folder, labels_file(name))
@@ -192,7 +204,7 @@ class Writer:
             lines.append(classes_line(self.class_names))
         with open(os.path.join(self._folder, manifest_file(name)), 'w') as file:
             file.writelines(lines)
-        os.replace(self._folder, self.target)
+        files.move_folder(self._folder, self.target)
 
     @contextlib.contextmanager
     def _clear_errors(self):

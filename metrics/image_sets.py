@@ -6,7 +6,7 @@ import numpy as np
 
 from data.folders import first_image
 from data.image_files import ImageFiles
-from data.images import to_planes
+from data.images import to_planes, warn_if_dark
 from data.one_hot import one_hot
 from data.pipeline import image_indices, random_words
 from data.tfrecords import Dataset
@@ -58,13 +58,16 @@ def open_images(path, resolution=None, max_pixels=None):
 
 def real_images(dataset, count, minibatch, seed=0, mirror=False, start=0):
     """Images start .. start + count of the stream that training with this seed sees, mirrored as there."""
+    brightest = 0
     for position in range(start, start + count, minibatch):
         positions = np.arange(position, min(position + minibatch, start + count))
         images = dataset.read(0, image_indices(dataset.num_images, seed, positions))
         if mirror:
             flip = random_words(seed, position, len(positions))[:, 0] % 2 == 1
             images[flip] = images[flip, :, :, ::-1]
+        brightest = max(brightest, images.max())
         yield to_rgb(images)
+    warn_if_dark(dataset.name, brightest)
 
 
 def real_labels(dataset, count, seed=0):
@@ -80,9 +83,9 @@ def random_labels(label_size, count, seed=0):
 
 
 def fake_images(Gs, labels, minibatch, seed=0, devices=None):
-    """Images of Gs at its stored lod for these labels; the latents follow from the seed alone."""
+    """Images of Gs at its stored lod for these labels, as metrics look at them; the latents follow from the seed alone."""
     latents = np.random.RandomState(seed).randn(len(labels), Gs.latent_size).astype(np.float32)
-    for images in generate_images(Gs, latents, labels, minibatch=minibatch, devices=devices):
+    for images in generate_images(Gs, latents, labels, minibatch=minibatch, devices=devices, options=Gs.measured_with):
         yield to_rgb(images.transpose(0, 3, 1, 2))
 
 

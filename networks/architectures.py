@@ -1,7 +1,9 @@
 """The closed table of architectures: a file names a kind, never a module or a class."""
-from networks import progan
+from networks import progan, stylegan
 
-ARCHITECTURES = {'progan': (progan.Generator, progan.Discriminator)}  # Kind -> (generator, discriminator).
+ARCHITECTURES = {  # Kind -> (generator, discriminator).
+    'progan': (progan.Generator, progan.Discriminator),
+    'stylegan': (stylegan.Generator, stylegan.Discriminator)}
 FIRST = 'progan'  # That of files from before there was a choice.
 
 
@@ -16,6 +18,7 @@ def network_class(kind, name):
 def copy_of(network, dtype=None):
     """The same network in variables of its own, with activations of `dtype`, a Keras policy (default: the network's)."""
     copied = type(network)(**network.build_arguments(), dtype=dtype or network.dtype_policy)
+    copied.class_names = network.class_names
     copy_variables(network, copied)
     return copied
 

@@ -11,7 +11,7 @@ from networks.growth import shape_of
 SQRT2 = math.sqrt(2.0)
 
 
-def _recorded(compute, gradients, *inputs):
+def recorded(compute, gradients, *inputs):
     """compute(*inputs), for gradient tapes with `gradients(upstream)` as the list of the inputs' gradients.
 
     tf.custom_gradient adds an identity operation and zeros to the graph for each use, and leaves a gradient in SavedModels
@@ -27,57 +27,82 @@ def _add_bias(x, bias):
     # Not BiasAddGrad: oneDNN would compute it within the kernel's gradient, which then takes a tenth longer.
     def gradients(gradient):
         return [gradient, tf.reduce_sum(gradient, [*range(len(x.shape) - 1)])]
-    return _recorded(tf.nn.bias_add, gradients, x, bias)
+    return recorded(tf.nn.bias_add, gradients, x, bias)
 
 
-def _leaky_relu(x):
-    """Leaky ReLU of slope 0.2. Under a gradient tape it keeps its output, not its input too: both have the same sign."""
+def _leaky_relu(x, multiply=lambda g, y: tf.raw_ops.LeakyReluGrad(gradients=g, features=y, alpha=0.2)):
+    """Leaky ReLU of slope 0.2. Under a gradient tape it keeps its output, not its input too: both have the same sign.
+
+    `multiply(g, y)` is g times the slope at the output y; that at 0 is 0.2 unless it says otherwise.
+    """
     def slopes(gradient):  # Linear, so it is its own gradient.
-        return _recorded(lambda g: tf.raw_ops.LeakyReluGrad(gradients=g, features=y, alpha=0.2),
-                         lambda upstream: [slopes(upstream)], gradient)
-    y = _recorded(lambda x: tf.nn.leaky_relu(x, alpha=0.2), lambda gradient: [slopes(gradient)], x)
+        return recorded(lambda g: multiply(g, y), lambda upstream: [slopes(upstream)], gradient)
+    y = recorded(lambda x: tf.nn.leaky_relu(x, alpha=0.2), lambda gradient: [slopes(gradient)], x)
     return y
 
 
+def _leaky_relu_1(x):
+    """Leaky ReLU of slope 0.2 whose derivative at exactly 0 is 1."""
+    return _leaky_relu(x, lambda g, y: tf.where(y < 0, 0.2 * g, g))
+
+
 # As names, so that configs and files hold no code.
-_ACTIVATIONS = {'leaky_relu': _leaky_relu, 'relu': tf.nn.relu, None: tf.identity}
+_ACTIVATIONS = {'leaky_relu': _leaky_relu, 'leaky_relu_1': _leaky_relu_1, 'relu': tf.nn.relu, None: tf.identity}
+
+
+def activate(x, bias, activation):
+    """activation(x + bias), by the activation's name; bias [C] of the last axis."""
+    return _ACTIVATIONS[activation](_add_bias(x, tf.cast(bias, x.dtype)))
 
 
 class _WScale(keras.layers.Layer):
     """A linear layer with equalized learning rate: weight ~ N(0, 1), times gain / sqrt(fan_in) at run time.
 
-    With `use_wscale=False` the same constant is the stddev of the initial weight instead (paper, section 4.1). `activation`
-    is 'leaky_relu' (slope 0.2), 'relu' or None.
+    With `use_wscale=False` the same constant is the stddev of the initial weight instead (paper, section 4.1). With
+    `lrmul` weight and bias are stored divided by it and multiplied at run time, so that they learn as much more slowly.
+    `activation` is 'leaky_relu' (slope 0.2), 'leaky_relu_1' (the same, of slope 1 at 0), 'relu' or None. Without
+    `use_bias` the layer is linear: activation and bias come later.
     """
 
-    def __init__(self, gain=SQRT2, use_wscale=True, activation=None, seed=None, **kwargs):
+    def __init__(self, gain=SQRT2, use_wscale=True, activation=None, lrmul=1.0, use_bias=True, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.gain = gain
         self.use_wscale = use_wscale
         self.activation = activation
+        self.lrmul = lrmul
+        self.use_bias = use_bias
         self.seed = seed
 
     def _add_weights(self, shape, fan_in, channels):
         he_constant = self.gain / math.sqrt(fan_in)
-        stddev, self.weight_scale = (1.0, he_constant) if self.use_wscale else (he_constant, 1.0)
+        stddev, scale = (1.0, he_constant) if self.use_wscale else (he_constant, 1.0)
+        self.weight_scale = scale * self.lrmul
         # autocast=False: the product with the scale is taken in float32, where it cannot underflow.
-        self.weight = self.add_weight(name='weight', shape=shape, autocast=False,
-                                      initializer=keras.initializers.RandomNormal(stddev=stddev, seed=self.seed))
-        self.bias = self.add_weight(name='bias', shape=[channels], autocast=False, initializer='zeros')
+        self.weight = self.add_weight(
+            name='weight', shape=shape, autocast=False,
+            initializer=keras.initializers.RandomNormal(stddev=stddev / self.lrmul, seed=self.seed))
+        if self.use_bias:
+            self.bias = self.add_weight(name='bias', shape=[channels], autocast=False, initializer='zeros')
 
-    def kernel(self):
-        """What multiplies the input at run time, float32: a linear function of the weight."""
+    def scaled_weight(self):
+        """The weight times its constant, float32."""
         weight = tf.convert_to_tensor(self.weight.value)
         return weight * self.weight_scale if self.weight_scale != 1.0 else weight
 
+    def kernel(self):
+        """What multiplies the input at run time, float32: a linear function of the weight."""
+        return self.scaled_weight()
+
     def call(self, x, kernel=None):
-        kernel = tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype)
-        bias = tf.cast(tf.convert_to_tensor(self.bias.value), self.compute_dtype)
-        return _ACTIVATIONS[self.activation](_add_bias(self._product(x, kernel), bias))
+        y = self._product(x, tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype))
+        if not self.use_bias:
+            return y
+        bias = tf.convert_to_tensor(self.bias.value)
+        return activate(y, bias * self.lrmul if self.lrmul != 1.0 else bias, self.activation)
 
     def get_config(self):
-        return {**super().get_config(), 'gain': self.gain, 'use_wscale': self.use_wscale,
-                'activation': self.activation, 'seed': self.seed}
+        return {**super().get_config(), 'gain': self.gain, 'use_wscale': self.use_wscale, 'activation': self.activation,
+                'lrmul': self.lrmul, 'use_bias': self.use_bias, 'seed': self.seed}
 
 
 def run_layer(layer, x):
@@ -144,7 +169,7 @@ class WScaleConv(_WScale):
         self._add_weights([k, k, *maps], k * k * channels, self.filters)
 
     def kernel(self):
-        kernel = super().kernel()
+        kernel = self.scaled_weight()
         if self.scaling:
             kernel = _sum_of_shifts(kernel * 0.25 if self.scaling == 'down' else kernel)
         return kernel
@@ -182,18 +207,23 @@ class PixelNorm(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable('progan')
 class MinibatchStd(keras.layers.Layer):
-    """Appends each group's mean stddev as one more channel. [N, H, W, C] -> [N, H, W, C + 1] (paper, section 3).
+    """Appends each group's mean stddev as more channels. [N, H, W, C] -> [N, H, W, C + num_features] (paper, section 3).
 
-    A group holds `group_size` samples i, i + N/g, i + 2N/g, ... `call(x, num_batches=b)` takes b minibatches stacked
-    along N and keeps their groups apart.
+    A group holds `group_size` samples i, i + N/g, i + 2N/g, ... A feature is the mean over one of `num_features` equal runs
+    of channels. `call(x, num_batches=b)` takes b minibatches stacked along N and keeps their groups apart.
     """
 
-    def __init__(self, group_size=4, **kwargs):
+    def __init__(self, group_size=4, num_features=1, **kwargs):
         super().__init__(**kwargs)
         self.group_size = group_size
+        self.num_features = num_features
 
     def call(self, x, num_batches=1):
         n, h, w, c = shape_of(x)
+        features = self.num_features
+        if c % features:
+            raise ValueError(f'Minibatch stddev cannot cut {c} channels into {features} equal runs; change '
+                             f'network.mbstd_num_features.')
         minibatch = n // num_batches
         if isinstance(n, int):
             group_size = min(self.group_size, minibatch)
@@ -205,10 +235,10 @@ class MinibatchStd(keras.layers.Layer):
         y = tf.reshape(tf.cast(x, tf.float32), [num_batches, group_size, -1, h, w, c])  # [b, g, M, H, W, C]
         y -= tf.reduce_mean(y, axis=1, keepdims=True)
         y = tf.sqrt(tf.reduce_mean(tf.square(y), axis=1) + 1e-8)  # [b, M, H, W, C]
-        y = tf.reduce_mean(y, axis=[2, 3, 4])  # [b, M]
-        y = tf.reshape(tf.cast(y, x.dtype), [num_batches, 1, -1, 1, 1, 1])
-        y = tf.broadcast_to(y, [num_batches, group_size, minibatch // group_size, h, w, 1])
-        return tf.concat([x, tf.reshape(y, [n, h, w, 1])], axis=-1)
+        y = tf.reduce_mean(tf.reshape(y, [num_batches, -1, h, w, features, c // features]), axis=[2, 3, 5])  # [b, M, F]
+        y = tf.reshape(tf.cast(y, x.dtype), [num_batches, 1, -1, 1, 1, features])
+        y = tf.broadcast_to(y, [num_batches, group_size, minibatch // group_size, h, w, features])
+        return tf.concat([x, tf.reshape(y, [n, h, w, features])], axis=-1)
 
     def get_config(self):
-        return {**super().get_config(), 'group_size': self.group_size}
+        return {**super().get_config(), 'group_size': self.group_size, 'num_features': self.num_features}

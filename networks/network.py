@@ -16,6 +16,7 @@ class Network(keras.Model):
     """
     Settings: type[NetworkSection]
     role: str
+    class_names = None  # A tuple of the names of the label's components, where the data set has them; for people alone.
 
     def __init__(self, resolution=1024, num_channels=3, label_size=0, seed=None, name=None, dtype=None, **settings):
         super().__init__(autocast=False, name=name, dtype=dtype)  # lod arithmetic stays float32, layers cast for themselves.
@@ -38,6 +39,7 @@ class Network(keras.Model):
             raise ValueError(f'fmap_base {self.settings.fmap_base}, fmap_decay {self.settings.fmap_decay} and fmap_max '
                              f'{self.settings.fmap_max} leave a layer without feature maps; raise fmap_base or fmap_max.')
         self.named_layers = {}  # E.g. '8x8/Conv0_up'; in the order of creation.
+        self._prefixes = {}     # What the names of each layer's variables start with.
         self._levels = {}       # The level of each layer's resolution: training has reached it at this level and below.
         self.build()
 
@@ -64,23 +66,31 @@ class Network(keras.Model):
         """nf(stage) = min(fmap_base / 2^(stage * fmap_decay), fmap_max)."""
         return min(int(self.settings.fmap_base / 2.0 ** (stage * self.settings.fmap_decay)), self.settings.fmap_max)
 
-    def _add(self, name, level, layer_class, *args, input_shape, **kwargs):
-        """Makes and builds a layer of the resolution of `level`; Keras forbids the slash of the reference's names."""
+    def _add(self, name, level, layer_class, *args, input_shape, under=None, **kwargs):
+        """Makes and builds a layer of the resolution of `level`; Keras forbids the slash of the reference's names.
+
+        Its variables are named after the layer, or after another one that they lie `under` in the reference.
+        """
         seed = None if self.seed is None else self.seed + len(self.named_layers)
         layer = layer_class(*args, seed=seed, dtype=self.dtype_policy, name=name.replace('/', '_'), **kwargs)
         layer.build([None, *input_shape])
         self.named_layers[name] = layer
         self._levels[name] = level
+        self._prefixes[name] = under or name
         return layer
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """{reference name: keras.Variable}, 'lod' first, e.g. '8x8/Conv0_up/weight'."""
-        return {'lod': self.lod} | {
-            f'{name}/{variable.name}': variable for name, layer in self.named_layers.items() for variable in layer.variables}
+        return self.own_variables() | {f'{self._prefixes[name]}/{variable.name}': variable
+                                       for name, layer in self.named_layers.items() for variable in layer.variables}
+
+    def own_variables(self) -> dict[str, keras.Variable]:
+        """{reference name: keras.Variable} of those that belong to no layer, none of them trainable."""
+        return {'lod': self.lod}
 
     def variables_at(self, level: int) -> dict[str, keras.Variable]:
         """{reference name: keras.Variable} of the trainables that training has reached at `level`."""
-        return {f'{name}/{variable.name}': variable for name, layer in self.named_layers.items()
+        return {f'{self._prefixes[name]}/{variable.name}': variable for name, layer in self.named_layers.items()
                 if self._levels[name] >= level for variable in layer.trainable_variables}
 
     def check_level(self, level: int) -> None:
@@ -123,23 +133,49 @@ class GeneratorNetwork(Network):
     beyond these are the architecture's options, which generate.py offers as flags.
     """
     role = 'G'
+    measured_with = {}  # The options with which metrics look at the images.
+    averages = {}       # {name of a variable: decay} of the averages that training keeps: see `training_images`.
 
     def generate(self, latents, labels=None, lod=0.0):
         """Images at full resolution as the network of `lod` makes them. -> float32 [N, R, R, C], about [-1, 1]."""
+        self.check_labels(labels)
+        level, fade = split_lod(lod)
+        return self.at_full_resolution(self(latents, labels, level=level, fade=fade), level)
+
+    def check_labels(self, labels):
+        """ValueError where labels are missing."""
         if self.label_size and labels is None:
             raise ValueError(f'This network was trained with labels; give labels [N, {self.label_size}].')
-        level, fade = split_lod(lod)
-        return tf.cast(upscale(self(latents, labels, level=level, fade=fade), 2 ** level), tf.float32)
+
+    def at_full_resolution(self, images, level):
+        """Images of `level` -> float32 [N, R, R, C]."""
+        return tf.cast(upscale(images, 2 ** level), tf.float32)
+
+    def check_options(self, **options):
+        """ValueError for values of the options of `generate` that this network cannot follow."""
+
+    def training_images(self, draws, labels, level, fade, run):
+        """Images for a loss, with all that is random in training taken from `draws` (training/draws.py).
+
+        -> (images, {name: mean over the minibatch}), of what `averages` follow.
+        """
+        return self(draws.latents, labels, level=level, fade=fade, run=run), {}
 
 
 class DiscriminatorNetwork(Network):
     """call(images [N, r, r, C], labels or None, level, fade, num_batches, run) -> (scores [N], label logits), float32.
 
-    The label logits [N, label_size] are those of AC-GAN; [N, 0] in architectures that judge the labels in the score.
-    `num_batches` minibatches may be stacked along N: what looks at a whole minibatch keeps them apart.
+    The label logits [N, num_logits] are those of AC-GAN. `num_batches` minibatches may be stacked along N: what looks at a
+    whole minibatch keeps them apart.
     """
     role = 'D'
     group_size = 1  # Images that are judged together; a device's share of a minibatch is a multiple of it, or smaller.
+    judges_labels = False  # Whether the score is that of an image with its labels; then there are no label logits.
+
+    @property
+    def num_logits(self) -> int:
+        """Label logits beside the score."""
+        return 0 if self.judges_labels else self.label_size
 
     def discriminate(self, images, lod=0.0, labels=None):
         """Judges full-resolution images [N, R, R, C] as the network of `lod` sees them."""

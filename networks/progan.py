@@ -4,9 +4,10 @@ import math
 import keras
 import tensorflow as tf
 
+from networks.discriminator import GrowingDiscriminator
 from networks.growth import downscale, fading, lerp, upscale
-from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, run_layer
-from networks.network import DiscriminatorNetwork, GeneratorNetwork
+from networks.layers import PixelNorm, WScaleConv, WScaleDense, run_layer
+from networks.network import GeneratorNetwork
 from presets import progan
 
 
@@ -73,63 +74,14 @@ class Generator(GeneratorNetwork):
 
 
 @keras.saving.register_keras_serializable('progan')
-class Discriminator(DiscriminatorNetwork):
-    """Images [N, r, r, C] -> (scores [N], label logits [N, label_size]), both float32; labels are not looked at.
-
-    Block of resolution 2^s: two 3x3 convolutions to nf(s - 1) and nf(s - 2) maps with leaky ReLU, 2x downscale; at 4x4
-    minibatch stddev, a convolution and two dense layers (paper, section 2 and table 2).
-    """
+class Discriminator(GrowingDiscriminator):
+    """Images [N, r, r, C] -> (scores [N], label logits [N, label_size]), both float32; labels are not looked at."""
     Settings = progan.Network
+    activation = 'leaky_relu'
 
-    @property
-    def group_size(self):
-        return max(self.settings.mbstd_group_size, 1)
+    def build_downscaling(self, name, level, filters, **how):
+        suffix, scaling = ('_down', 'down') if self.settings.fused_scale else ('', None)
+        return self._add(f'{name}/Conv1{suffix}', level, WScaleConv, filters, scaling=scaling, **how)
 
-    def build_layers(self):
-        how = {'use_wscale': self.settings.use_wscale}
-        act = how | {'activation': 'leaky_relu'}
-        blocks, from_rgb = [], []
-
-        for s in range(self.resolution_log2, 1, -1):
-            level, size, fmaps = self.resolution_log2 - s, 2 ** s, self.fmaps(s - 1)
-            name, shape = f'{size}x{size}', [size, size, fmaps]
-            from_rgb.append(self._add(f'FromRGB_lod{level}', level, WScaleConv, fmaps, kernel_size=1, **act,
-                                      input_shape=[size, size, self.num_channels]))
-            if s > 2:
-                suffix, scaling = ('_down', 'down') if self.settings.fused_scale else ('', None)
-                blocks.append((
-                    self._add(f'{name}/Conv0', level, WScaleConv, fmaps, **act, input_shape=shape),
-                    self._add(f'{name}/Conv1{suffix}', level, WScaleConv, self.fmaps(s - 2), scaling=scaling, **act,
-                              input_shape=shape)))
-
-        self.blocks, self.from_rgb = tuple(blocks), tuple(from_rgb)  # By level: from full resolution down.
-
-        self.mbstd, stddev_channels = None, 0
-        if self.group_size > 1:
-            self.mbstd = MinibatchStd(self.group_size, dtype=self.dtype_policy, name='minibatch_std')
-            stddev_channels = 1
-        self.head = (
-            self._add('4x4/Conv', level, WScaleConv, fmaps, **act, input_shape=[4, 4, fmaps + stddev_channels]),
-            self._add('4x4/Dense0', level, WScaleDense, self.fmaps(0), **act, input_shape=shape),
-            self._add('4x4/Dense1', level, WScaleDense, 1 + self.label_size, gain=1.0, **how, input_shape=[self.fmaps(0)]))
-
-    def call(self, images, labels=None, level=0, fade=0.0, num_batches=1, run=run_layer):
-        self.check_level(level)
-        x = run(self.from_rgb[level], images)
-        for i, block in enumerate(self.blocks[level:]):
-            for layer in block:
-                x = run(layer, x)
-            if not self.settings.fused_scale:
-                x = downscale(x)
-            if i == 0 and fading(fade):
-                x = lerp(x, run(self.from_rgb[level + 1], downscale(images)), fade)
-        if self.mbstd:
-            x = self.mbstd(x, num_batches=num_batches)
-        *hidden, last = self.head
-        for layer in hidden:
-            x = run(layer, x)
-        # One minibatch at a time: the gradient of the score's bias is a difference of sums near 1, and keeps more digits
-        # when reals and fakes are summed apart.
-        x = tf.concat([run(last, part) for part in tf.split(x, num_batches)], 0) if num_batches > 1 else run(last, x)
-        x = tf.cast(x, tf.float32)
-        return x[:, 0], x[:, 1:]
+    def downscaled(self, layer, x, run):
+        return run(layer, x) if self.settings.fused_scale else downscale(run(layer, x))

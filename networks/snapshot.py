@@ -3,6 +3,7 @@
 Layout: groups `G`, `D`, `Gs`, each with the build arguments as JSON in its attribute `arguments` and one dataset per
 variable under the reference's name (`Gs/8x8/Conv0_up/weight`, HWIO); the file's attributes hold `format`, `version`, `kind`
 (see architectures.py) and `nimg`, the number of real images shown so far. The `lod` of each network is among its variables.
+The dataset `class_names`, where there is one, holds the names of classes as JSON.
 Version 1, from before there was a choice, holds no `kind`: its networks are of the first.
 """
 import contextlib
@@ -21,7 +22,8 @@ from networks.network import DiscriminatorNetwork, GeneratorNetwork
 _FORMAT, _VERSION = 'progan snapshot', 2
 NAMES = ('G', 'D', 'Gs')
 # What reading a damaged file, or building the networks that it describes, may end in.
-_DAMAGED = (OSError, KeyError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError, tf.errors.OpError)
+_DAMAGED = (OSError, KeyError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError, json.JSONDecodeError,
+            tf.errors.OpError)
 
 
 class Snapshot(NamedTuple):
@@ -37,6 +39,8 @@ def save_snapshot(path, G, D, Gs, nimg=0):
     image = io.BytesIO()  # HDF5 crashes where a disk fills up, so it never sees one.
     with h5py.File(image, 'w') as file:
         file.attrs.update(format=_FORMAT, version=_VERSION, kind=G.kind, nimg=int(nimg))
+        if Gs.class_names:
+            file['class_names'] = json.dumps(Gs.class_names)  # No attribute: HDF5 limits them to 64 kB.
         for name, network in (('G', G), ('D', D), ('Gs', Gs)):
             group = file.create_group(name)
             group.attrs['arguments'] = json.dumps(network.build_arguments())
@@ -79,8 +83,18 @@ def feature_maps(path):
 def _read_network(path, file, kind, name, dtype):
     group = file[name]
     network = network_class(kind, name)(**json.loads(group.attrs['arguments']), dtype=dtype)
+    network.class_names = _class_names(path, file, network.label_size)
     assign(network, {key: group[key][()] for key in _dataset_names(group)}, source=path)
     return network
+
+
+def _class_names(path, file, label_size):
+    if 'class_names' not in file:
+        return None
+    names = json.loads(file['class_names'].asstr()[()])
+    if not isinstance(names, list) or len(names) != label_size or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'{path} is damaged: its class_names are not {label_size} names; use another snapshot.')
+    return tuple(names)
 
 
 def _dataset_names(group):

@@ -1,18 +1,19 @@
 """Official network files (G, D, Gs) -> this project's networks; nothing in such a file is ever run."""
 import pickles
 from networks.snapshot import Snapshot
-from official import progan
+from official import progan, stylegan
+from official.states import plain, short
 
 NETWORKS = pickles.Kind(
     'network', max_bytes=4 << 30,  # A 1024x1024 file has about 280 MB.
     names={('tfutil', 'Network'): pickles.INSTANCE,
            ('network', 'Network'): pickles.INSTANCE,  # The Theano version's.
+           ('dnnlib.tflib.network', 'Network'): pickles.INSTANCE,
+           ('dnnlib.util', 'EasyDict'): pickles.DICT,
            ('collections', 'OrderedDict'): pickles.DICT},
-    foreign={'dnnlib': 'is a StyleGAN network (TensorFlow 1); it needs the loader of the StyleGAN repository that '
-                       'made it (dnnlib.tflib), this project reads ProGAN networks only',
-             'torch_utils': 'is a StyleGAN network (PyTorch); it needs legacy.load_network_pkl of the '
-                            'stylegan2-ada-pytorch or stylegan3 repository, this project reads ProGAN networks only'})
-READERS = (progan,)  # Modules of `functions`, `describe` and `build`: one per method whose files are read.
+    foreign={'torch_utils': 'is a network of StyleGAN2-ADA or StyleGAN3 (PyTorch); it needs legacy.load_network_pkl of '
+                            'that repository, this project reads networks of ProGAN and StyleGAN'})
+READERS = (progan, stylegan)  # Modules of `functions`, `describe` and `build`: one per method whose files are read.
 NAMES = ('G', 'D', 'Gs')
 
 
@@ -25,8 +26,11 @@ def load_official(path, names=NAMES, dtype=None):
     found = {}
     for name, state in _states(path).items():
         source = f'{path}: {name}'
+        _check_version(source, state)
         reader = _reader(source, name, state)
         found[name] = reader, source, reader.describe(source, name, state)
+    if len({reader for reader, _, _ in found.values()}) > 1:
+        raise ValueError(f'{path} holds networks of several architectures; G, D and Gs have to be of one.')
     networks = {name: reader.build(source, name, *description, dtype)
                 for name, (reader, source, description) in found.items() if name in names}
     return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=0)
@@ -40,6 +44,16 @@ def _states(path):
         found = f'{len(content)} items' if several else f'one {type(content).__name__}'
         raise ValueError(f'{path} holds {found}; an official network file holds three networks, G, D and Gs.')
     return dict(zip(NAMES, (item.state for item in content), strict=True))
+
+
+def _check_version(source, state):
+    """ValueError for a state of a later repository; the Theano version's have no number."""
+    version = plain(state.get('version'))
+    if 'build_func_spec' in state or version in (2, 3) and isinstance(version, int):
+        return
+    told = {4: ', as StyleGAN2 writes', 5: ', as StyleGAN2-ADA writes'}.get(version, '') if isinstance(version, int) else ''
+    raise ValueError(f'{source} is a network of version {short(version)}{told}; this project reads versions 2 (ProGAN) '
+                     f'and 3 (StyleGAN).')
 
 
 def _reader(source, name, state):

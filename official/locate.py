@@ -14,6 +14,9 @@ def find_network(name, results_dir='results'):
     """
     if os.path.isfile(name):
         return name
+    if '://' in name:
+        raise FileNotFoundError(f'{name} is an address, and nothing is downloaded; get the file and give a snapshot .h5, '
+                                'an official .pkl, or a run by folder, number, name or latest.')
     if name.endswith(('.h5', '.pkl')):
         raise FileNotFoundError(f'There is no file {name}; give a snapshot .h5, an official .pkl, or a run by folder, '
                                 f'number or latest.')

@@ -2,13 +2,11 @@
 
 What the file says is checked, never run: arguments by name, type and range, variables by name and shape.
 """
-import math
-
 import numpy as np
 
 from networks.progan import Discriminator, Generator
 from networks.snapshot import assign
-from pickles import Array
+from official.states import check_lod, check_size, checked_arguments, expect, feature_maps, named_arrays, numbers, short
 
 _CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
 _FUNCTIONS = {'G': ('G_paper',), 'Gs': ('G_paper',), 'D': ('D_paper',)}
@@ -53,18 +51,17 @@ def describe(source, name, state):
     """
     if 'build_func_spec' in state:
         arguments = _theano_arguments(source, state['build_func_spec'])
-        arrays = [_expect(state, 'toplevel_params', dict, source).get('cur_lod'),
-                  *_expect(state, 'param_values', list, source)]
-        stored = [_numbers(value, source) for value in arrays]
+        arrays = [expect(state, 'toplevel_params', dict, source).get('cur_lod'),
+                  *expect(state, 'param_values', list, source)]
+        stored = [numbers(value, source) for value in arrays]
         lod, size = stored[0], sum(array.size for array in stored)
     else:
-        arguments = _expect(state, 'static_kwargs', dict, source)
+        arguments = expect(state, 'static_kwargs', dict, source)
         stored = _tensorflow_variables(source, state)
         lod, size = stored.get('lod', np.float32(0)), sum(array.size for array in stored.values())
-    arguments = _checked_arguments(source, _CLASSES[name], arguments)
+    arguments = checked_arguments(source, _ARGUMENTS[_CLASSES[name]], arguments)
     _check_size(source, arguments, size)
-    if lod.size == 1 and not 0 <= lod.item() <= math.log2(arguments.get('resolution', 1024)) - 2:
-        raise ValueError(f'{source} has lod {lod.item()}, which its resolution does not reach.')
+    check_lod(source, lod, arguments.get('resolution', 1024))
     return arguments, stored
 
 
@@ -76,69 +73,25 @@ def build(source, name, arguments, stored, dtype):
     return network
 
 
-def _expect(state, key, kind, source):
-    if not isinstance(state.get(key), kind):
-        raise ValueError(f'{source} has no {kind.__name__} {key!r}; it is not a network of the reference.')
-    return state[key]
-
-
-def _short(value):
-    plain = isinstance(value, str | int | float | None)
-    return repr(value)[:60] if plain else f'something of type {type(value).__name__}'
-
-
-def _numbers(value, source):
-    """The float32 array of a stored number or array."""
-    value = value.value if isinstance(value, Array) else value
-    if isinstance(value, bool) or not isinstance(value, np.ndarray | int | float):
-        raise ValueError(f'{source} holds a variable of type {type(value).__name__}; variables are arrays.')
-    with np.errstate(over='ignore'):
-        return np.asarray(value, np.float32)
-
-
 def _tensorflow_variables(source, state):
-    variables = {}
-    for item in _expect(state, 'variables', list, source):
-        match item:
-            case (str() as name, value) if name not in variables:
-                variables[name] = _numbers(value, f'{source}, {_short(name)}')
-            case _:
-                raise ValueError(f'{source} lists variables that are not pairs of a new name and an array.')
-    return variables
-
-
-def _checked_arguments(source, network_class, arguments):
-    checked = {}
-    for name, (kinds, low, high) in _ARGUMENTS[network_class].items():
-        value = arguments.get(name)
-        if isinstance(value, Array) and value.value is not None and value.value.ndim == 0:
-            value = value.value.item()
-        if value is None:
-            continue  # Absent, or left to the network.
-        fits = isinstance(value, kinds) and isinstance(value, bool) == (kinds is bool)
-        if not (fits and low <= value <= high):
-            raise ValueError(f'{source} has {name} = {_short(value)}; expected is {low} to {high}.')
-        checked[name] = value
-    return checked
+    """{name: array}; version 3, which StyleGAN's repository writes, stores up-convolutions as [3, 3, in, out]."""
+    stored = named_arrays(source, state)
+    if state.get('version') == 2:
+        return stored
+    return {name: array.swapaxes(2, 3) if name.endswith('/Conv0_up/weight') and array.ndim == 4 else array
+            for name, array in stored.items()}
 
 
 def _check_size(source, arguments, stored):
-    """Refuses arguments of a network far larger than the `stored` numbers, before anything is allocated."""
-    got = {'resolution': 1024, 'label_size': 0, 'fmap_base': 8192, 'fmap_decay': 1.0, 'fmap_max': 512}
-    got |= arguments
-    maps = [min(int(got['fmap_base'] / 2 ** (stage * got['fmap_decay'])), got['fmap_max'])
-            for stage in range(int(math.log2(got['resolution'])))]
-    dense = 16 * maps[1] * got.get('latent_size', maps[0]) + min(maps[0], maps[1]) * got['label_size']
-    least = sum(9 * n ** 2 for n in maps[1:]) + dense
-    if least > 4 * stored + (1 << 20):  # A missing variable is for `assign` to name.
-        raise ValueError(f'{source} describes a network of at least {least} parameters and stores {stored}; '
-                         f'its arguments and its arrays contradict each other.')
+    maps = feature_maps(arguments, arguments.get('resolution', 1024))
+    dense = 16 * maps[1] * arguments.get('latent_size', maps[0]) + min(maps[:2]) * arguments.get('label_size', 0)
+    check_size(source, sum(9 * n ** 2 for n in maps[1:]) + dense, stored)
 
 
 def _theano_arguments(source, spec):
     for name, value in _THEANO_FIXED.items():
         if name in spec and not (type(spec[name]) is type(value) and spec[name] == value):
-            raise ValueError(f'{source} was built with {name} = {_short(spec[name])}; only {value!r} can be '
+            raise ValueError(f'{source} was built with {name} = {short(spec[name])}; only {value!r} can be '
                              f'imported.')
     return spec | {'fused_scale': False, 'mbstd_group_size': 16}
 

@@ -1,12 +1,15 @@
 """Images -> pictures: grids of images, and files that show them."""
+import itertools
 import os
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
 
 from files import replacing
 
 _GRIDS = {'1080p': ((1920, 1080), (3, 2), 32), '4k': ((3840, 2160), (7, 4), 32)}  # Screen, smallest grid, largest side.
+_CAPTION_HEIGHT = 12  # Pixels.
 
 
 def screen_grid(name, resolution):
@@ -15,13 +18,31 @@ def screen_grid(name, resolution):
     return tuple(int(np.clip(pixels // resolution, low, largest)) for pixels, low in zip(screen, smallest, strict=True))
 
 
-def tile(images, size):
-    """[N, H, W, C] -> one picture [rows * H, columns * W, C], row by row; empty places stay black."""
+def tile(images, size, captions=None):
+    """[N, H, W, C] -> one picture [rows * H, columns * W, C], row by row; empty places stay black.
+
+    `captions`, a text for each image, stand above them, once for neighbours of the same text.
+    """
     columns, rows = size
     n, h, w, c = images.shape
     canvas = np.zeros([columns * rows, h, w, c], images.dtype)
     canvas[:n] = images[:columns * rows]
-    return canvas.reshape(rows, columns, h, w, c).transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
+    picture = canvas.reshape(rows, columns, h, w, c).transpose(0, 2, 1, 3, 4).reshape(rows, h, columns * w, c)
+    if captions:
+        strips = np.stack([_strip(captions[i:i + columns], w, columns) for i in range(0, columns * rows, columns)])
+        picture = np.concatenate([np.repeat(strips[..., np.newaxis], c, axis=3), picture], axis=1)
+    return picture.reshape(-1, columns * w, c)
+
+
+def _strip(captions, width, columns):
+    """The captions of a row of images, as much of each as has room: uint8 [_CAPTION_HEIGHT, columns * width]."""
+    strip, x = PIL.Image.new('L', (columns * width, _CAPTION_HEIGHT)), 0
+    for caption, run in itertools.groupby(captions):
+        part = PIL.Image.new('L', (len([*run]) * width, _CAPTION_HEIGHT))
+        PIL.ImageDraw.Draw(part).text((1, 0), caption, fill=255)
+        strip.paste(part, (x, 0))
+        x += part.width
+    return np.asarray(strip)
 
 
 def pil_image(picture):

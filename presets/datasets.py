@@ -11,6 +11,13 @@ _LSUN_CATEGORIES = (
     'classroom', 'conferenceroom', 'cow', 'diningroom', 'diningtable', 'dog', 'horse', 'kitchen', 'livingroom',
     'motorbike', 'person', 'pottedplant', 'restaurant', 'sheep', 'sofa', 'tower', 'train', 'tvmonitor')
 
+# Number of images, channels, resolution and size of the labels of those that others have published.
+SHAPES = {'celebahq': (30000, 3, 1024, 0), 'celeba': (202599, 3, 128, 0), 'cifar10': (50000, 3, 32, 10),
+          'cifar100': (50000, 3, 32, 100), 'svhn': (73257, 3, 32, 10), 'mnist': (60000, 1, 32, 10),
+          'mnistrgb': (1000000, 3, 32, 0), 'digits': (1797, 1, 16, 10), 'syn1024rgb': (10000, 3, 1024, 0),
+          'ffhq': (70000, 3, 1024, 0),
+          **{f'lsun-{category}-100k': (100000, 3, 256, 0) for category in _LSUN_CATEGORIES}}
+
 PRESETS = {
     'celebahq': _data('celebahq', '30000 faces at 1024x1024', mirror=True),
     'celeba': _data('celeba', '202599 faces at 128x128', mirror=True),
@@ -24,4 +31,8 @@ PRESETS = {
     'syn1024rgb': _data('syn1024rgb', 'synthetic black images at 1024x1024, no files'),
     **{f'lsun-{category}-100k': _data(f'lsun-{category}-100k', '100000 pictures at 256x256', mirror=True)
        for category in _LSUN_CATEGORIES},
+    'ffhq': _data('ffhq', '70000 faces at 1024x1024', mirror=True),
+    'lsun-bedroom-full': _data('lsun-bedroom-full', 'all bedrooms at 256x256'),
+    'lsun-car-512x384': _data('lsun-car-512x384', 'cars at 512x384 in squares of 512'),
+    'lsun-cat-full': _data('lsun-cat-full', 'all cats at 256x256'),
 }

@@ -21,6 +21,11 @@ class NetworkSection:
         """Names of the settings that concern the generator ('G') or the discriminator ('D')."""
         return [f.name for f in dataclasses.fields(cls) if f.name != 'kind' and f.metadata.get('role', role) == role]
 
+    @classmethod
+    def names_of_use(cls):
+        """Names of the settings that build nothing."""
+        return [f.name for f in dataclasses.fields(cls) if f.metadata.get('use')]
+
     def for_dtype(self, dtype):
         """The same settings where activations of `dtype` ('float32', 'float16', 'bfloat16') need others."""
         return self
@@ -32,14 +37,22 @@ class LossSection:
     kind: str
 
 
-def only(role, default):
-    """A field that concerns one network alone, 'G' or 'D'."""
-    return dataclasses.field(default=default, metadata={'role': role})
+def only(role, default, **rules):
+    """A field that concerns one network alone, 'G' or 'D'; `rules` as for `ruled`."""
+    return ruled(default, role=role, **rules)
 
 
 def or_zero(default):
     """A field whose number may be 0, not only positive."""
-    return dataclasses.field(default=default, metadata={'zero': True})
+    return ruled(default, zero=True)
+
+
+def ruled(default, **rules):
+    """A field with rules: zero=True, its number may be 0; choices=(...), its values; use=True, it builds nothing.
+
+    A field of use, like how a generator is sampled, may differ between networks of the same layers.
+    """
+    return dataclasses.field(default=default, metadata=rules)
 
 
 def learning_rates(by_resolution):

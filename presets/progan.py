@@ -48,7 +48,7 @@ PRESETS = {
         'schedule.tick_kimg': 4.0, 'schedule.tick_kimg_dict': {}, 'train.total_kimg': 60.0, 'train.Gs_decay': 0.99,
         'train.network_snapshot_ticks': 5, 'train.grid_layout': 'row_per_class'}),
     'small': Preset('preset', 'your pictures at 64x64 with 64 maps, on two CPU cores or any GPU', {
-        'data.resolution': 64, 'network.fmap_base': 512, 'network.fmap_max': 64,
+        'data.resolution': 64, 'network.fmap_base': 1024, 'network.fmap_max': 64,
         'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {}, 'schedule.lod_training_kimg': 12.0,
         'schedule.lod_transition_kimg': 12.0, 'schedule.tick_kimg': 4.0, 'schedule.tick_kimg_dict': {},
         'train.total_kimg': 150.0, 'train.Gs_decay': 0.99, 'train.network_snapshot_ticks': 5, 'train.keep_snapshots': 5}),

@@ -14,7 +14,8 @@ PRESETS = {
     'nogrowing': Preset('growing', 'start at the full resolution', {
         'schedule.lod_initial_resolution': None, 'schedule.lod_training_kimg': 0.0,
         'schedule.lod_transition_kimg': 0.0, 'train.total_kimg': 10000.0}),
-    'nosmoothing': Preset('', 'no moving average: Gs is G', {'train.Gs_decay': 0.0}),
+    'nosmoothing': Preset('', 'no moving average: Gs is G', {
+        'train.Gs_decay': 0.0, 'schedule.Gs_half_life_kimg': None}),
     'norepeat': Preset('', 'look at the schedule every round', {'train.minibatch_repeats': 1}),
     'noreset': Preset('', 'keep the optimizers\' state when blocks come in', {'train.reset_optimizers': False}),
     'grid4k': Preset('', 'picture grids for 3840x2160', {'train.grid': '4k'}),

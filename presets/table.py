@@ -1,7 +1,7 @@
 """The closed tables of what a run is made of: sections of networks and losses by kind, and every name of --config."""
-from presets import datasets, progan, shared
+from presets import datasets, hinge, progan, shared, stylegan
 
-METHODS = (progan,)  # Modules that hold a method's Network, Loss, or both, and its PRESETS.
+METHODS = (progan, stylegan, hinge)  # Modules that hold a method's Network, Loss, or both, and its PRESETS.
 
 NETWORKS = {method.Network.kind: method.Network for method in METHODS if hasattr(method, 'Network')}
 LOSSES = {method.Loss.kind: method.Loss for method in METHODS if hasattr(method, 'Loss')}

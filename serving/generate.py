@@ -56,13 +56,14 @@ def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, d
 
 
 def check_options(Gs, options):
-    """The options, {name: value}; ValueError for one that the architecture's `generate` does not take."""
+    """The options, {name: value}; ValueError for one that the architecture's `generate` does not take, or not so."""
     known = [name for name, parameter in inspect.signature(Gs.generate).parameters.items()
              if parameter.kind is parameter.KEYWORD_ONLY]
     for name in options:
         if name not in known:
             raise ValueError(f'{name} was given, but networks of kind {Gs.kind} have no such option (they have '
                              f'{", ".join(known) or "none"}).')
+    Gs.check_options(**options)
     return options
 
 

@@ -1,4 +1,7 @@
 """Which latents and labels pictures are made from: seeds, rows of one random state, files, walks."""
+import difflib
+import unicodedata
+
 import numpy as np
 import scipy.ndimage
 
@@ -16,6 +19,36 @@ def parse_integers(text):
     if not numbers or max(numbers) >= 2 ** 32:
         raise ValueError(f'{text!r} is an empty range or holds a number beyond 4294967295.')
     return numbers
+
+
+def parse_classes(text, names=None):
+    """'3', '0-9' or, where classes have `names`, 'cat,dog' -> numbers of classes; ValueError for anything else."""
+    known = {_plain(name): number for number, name in enumerate(names or ())}
+    numbers = []
+    for part in [text] if _plain(text) in known else text.split(','):
+        name = _plain(part)
+        if name in known:
+            numbers.append(known[name])
+        elif known and not name[:1].isdecimal():
+            near = difflib.get_close_matches(name, known, 3) or [*known][:3]
+            raise ValueError(f'There is no class {part!r}; the nearest of {len(known)} names: {", ".join(near)}.')
+        elif not name[:1].isdecimal():
+            raise ValueError(f'{part!r} is no number of a class, and this network has no names of classes; give numbers, '
+                             'for example 3 or 0-9.')
+        else:
+            numbers += parse_integers(part)
+    return numbers
+
+
+def _plain(name):
+    return unicodedata.normalize('NFC', name.strip())
+
+
+def captions_of(labels, names=None):
+    """The names of the classes that one-hot labels [N, label_size] mean, None where they mean none or have none."""
+    if not names or not (np.isin(labels, (0, 1)).all() and (np.sum(labels, axis=1) == 1).all()):
+        return None
+    return [names[number] for number in np.argmax(labels, axis=1)]
 
 
 def of_seeds(seeds, latent_size):

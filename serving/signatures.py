@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from serving import checks
 from serving.generate import to_uint8
 from serving.seeded import randn
 
@@ -29,46 +30,48 @@ def generator(Gs, lod):
     return tf.function(lambda *inputs: to_uint8(Gs.generate(*inputs, lod=lod)), input_signature=specs)
 
 
-def signatures(Gs, D, lod, freeze=False):
+def signatures(Gs, D, lod, freeze=False, classes=True):
     """{name: tf.function with named inputs and outputs} of a generator and its discriminator at one lod.
 
     serving_default: latents [N, latent_size] (labels [N, label_size]) -> images uint8 [N, R, R, C]
     generate_png:    the same -> image_bytes string [N], PNG
     generate_seeded: seeds int64 [N] (labels) -> images, from numpy.random.RandomState(seed).randn(1, latent_size)
-    discriminate:    images uint8 [N, R, R, C] -> score [N], label_logits [N, label_size]
+    discriminate:    images uint8 [N, R, R, C] -> score [N], label_logits [N, D.num_logits]
 
-    `labels` only exist in a conditional network. With `freeze` the weights are constants of the graph.
+    `labels` only exist in a conditional network; in discriminate if the score depends on them. With `freeze` the weights are
+    constants of the graph. What `checks` refuses ends in an error of the server; with `classes` that is labels which are no
+    class or mixture of classes.
     """
     generate = generator(Gs, lod)
     latents, *labels = generate.input_signature
     images = tf.TensorSpec([None, Gs.resolution, Gs.resolution, Gs.num_channels], tf.uint8, name='images')
     seeds = tf.TensorSpec([None], tf.int64, name='seeds')
 
-    discriminate = tf.function(lambda images: _discriminate(D, images, lod), input_signature=[images])
+    judged = [images, *(labels if D.judges_labels else [])]
+    discriminate = tf.function(lambda images, labels=None: _discriminate(D, images, labels, lod), input_signature=judged)
     if freeze:  # All signatures call one function: the constants are there once.
         generate, discriminate = map(_frozen, (generate, discriminate))
 
+    def given(x, labels):
+        return x, *([] if labels is None else [checks.labels(labels, tf.shape(x)[0], classes)])
+
     def serving_default(latents, labels=None):
-        return {'images': generate(*_given(latents, labels))}
+        return {'images': generate(*given(checks.latents(latents), labels))}
 
     def generate_png(latents, labels=None):
-        return {'image_bytes': encode_png(generate(*_given(latents, labels)))}
+        return {'image_bytes': encode_png(generate(*given(checks.latents(latents), labels)))}
 
     def generate_seeded(seeds, labels=None):
-        return {'images': generate(*_given(randn(seeds, Gs.latent_size), labels))}
+        return {'images': generate(*given(randn(checks.seeds(seeds), Gs.latent_size), labels))}
 
-    def judge(images):
-        scores, logits = discriminate(images)
+    def judge(images, labels=None):
+        scores, logits = discriminate(*given(checks.images(images), labels))
         return {'score': scores, 'label_logits': logits}
 
     return {'serving_default': tf.function(serving_default, input_signature=[latents, *labels]),
             'generate_png': tf.function(generate_png, input_signature=[latents, *labels]),
             'generate_seeded': tf.function(generate_seeded, input_signature=[seeds, *labels]),
-            'discriminate': tf.function(judge, input_signature=[images])}
-
-
-def _given(*inputs):
-    return [x for x in inputs if x is not None]
+            'discriminate': tf.function(judge, input_signature=judged)}
 
 
 def encode_png(images):
@@ -77,13 +80,14 @@ def encode_png(images):
     return tf.map_fn(lambda image: tf.io.encode_png(image, compression=1), images, fn_output_signature=tf.string)
 
 
-def _discriminate(D, images, lod):
+def _discriminate(D, images, labels, lod):
     """Scores of any number of images; minibatch stddev gets full groups, the missing images repeat the first ones."""
     n = tf.shape(images)[0]
     group = tf.minimum(D.group_size, n)
     padded = -(-n // tf.maximum(group, 1)) * group
-    images = tf.gather(images, tf.range(padded) % tf.maximum(n, 1))
-    scores, logits = D.discriminate(tf.cast(images, tf.float32) / 127.5 - 1.0, lod)
+    rows = tf.range(padded) % tf.maximum(n, 1)
+    images, labels = tf.gather(images, rows), None if labels is None else tf.gather(labels, rows)
+    scores, logits = D.discriminate(tf.cast(images, tf.float32) / 127.5 - 1.0, lod, labels)
     return scores[:n], logits[:n]
 
 
@@ -124,5 +128,7 @@ def warmup_logs(endpoints):
             request.model_spec.signature_name = name
             for spec in function.input_signature:
                 value = tf.zeros([size, *spec.shape[1:]], spec.dtype)
+                if spec.name == 'labels':
+                    value += tf.one_hot([0], spec.shape[1])
                 request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(value))
             yield prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))

@@ -1,9 +1,11 @@
 import dataclasses
+import re
 
 import pytest
 
 import config as configs
 from config import Config, from_json, override, resolve, to_json
+from presets import datasets
 
 
 def test_every_name_composes_and_survives_json():
@@ -30,6 +32,18 @@ def test_nothing_means_the_demo_and_a_data_set_alone_means_v2_1gpu_in_fp32():
         resolve(['celeba', 'v2-1gpu', 'fp32']), description='')
 
 
+def test_stylegan_composes_with_losses_rows_and_progans_networks():
+    config = resolve(['ffhq', 'stylegan-8gpus'])
+    assert (config.network.kind, config.loss.kind, config.loss.r1_gamma) == ('stylegan', 'logistic', 10.0)
+    assert (config.data.mirror, config.train.total_kimg, config.train.grid, config.train.devices) == (True, 25000, '4k', 8)
+    assert not any(resolve([name, 'stylegan-1gpu']).data.mirror for name in (
+        'lsun-bedroom-full', 'lsun-car-512x384', 'lsun-cat-full'))
+    row = resolve(['ffhq', 'stylegan-8gpus', 'traditional', 'wgan-gp'])
+    assert (row.network.use_styles, row.network.mapping_layers, row.loss.kind) == (False, 0, 'wgan_gp')
+    old = resolve(['ffhq', 'stylegan-8gpus', 'progan-networks'])
+    assert (old.network.kind, old.loss.kind, old.schedule.lod_initial_resolution) == ('progan', 'wgan_gp', 8)
+
+
 def test_overrides_are_typed():
     config = override(Config(), ['schedule.lod_training_kimg=300', 'train.jit=true', 'data.resolution=None',
                                  'schedule.minibatch_dict={4: 32, 8:16}', 'data.label_size=full', 'data.name=7'])
@@ -45,6 +59,9 @@ def test_overrides_are_typed():
     (['v1-1gpu', 'demo'], [], "'v1-1gpu' and 'demo', but takes one preset"),
     (['cond', 'cond1'], [], "'cond' and 'cond1'"),
     (['nogrowing', 'BENCHMARK'], [], "'nogrowing' and 'BENCHMARK'"),
+    (['stylegan-1gpu', 'hinge', 'wgan'], [], "'hinge' and 'wgan', but takes one loss"),
+    (['stylegan-1gpu'], ['network.fused_scale=often'], "is 'often'; it must be one of 'auto', False, True"),
+    (['stylegan-1gpu'], ['network.nonlinearity=swish'], "must be one of 'lrelu', 'relu'"),
     (['mnist', 'row_per_class'], [], "uses no labels; add 'cond'"),
     ([], ['train.totl_kimg=3'], "unknown key 'train.totl_kimg'; did you mean 'train.total_kimg'?"),
     ([], ['train.total_kimg=many'], "train.total_kimg is 'many', a str; it must be of type float"),
@@ -106,4 +123,21 @@ def test_a_key_of_another_kind_is_told(monkeypatch):
 def test_describe_names_everything():
     text = configs.describe()
     assert all(name in text for name in configs.PRESETS)
-    assert sum(name.startswith('lsun-') for name in configs.PRESETS) == 30
+    assert sum(name.startswith('lsun-') and name.endswith('-100k') for name in configs.PRESETS) == 30
+
+
+def test_every_data_set_by_name_has_a_shape_as_its_help_says():
+    described = {name: preset.help for name, preset in datasets.PRESETS.items()}
+    of_any_size = {'lsun-bedroom-full', 'lsun-car-512x384', 'lsun-cat-full'}
+    assert described.keys() - datasets.SHAPES.keys() == of_any_size
+    for name, (num_images, _, resolution, label_size) in datasets.SHAPES.items():
+        assert f'{resolution}x{resolution}' in described[name]
+        assert f'{num_images} ' in described[name] or name == 'syn1024rgb'
+        assert label_size == int((re.findall(r'(\d+) classes', described[name]) or [label_size])[0])
+
+
+@pytest.mark.parametrize('names, overrides, description', [
+    (['small'], ['data.name=mine'], 'mine-small'), ([], [], 'demo'), (['v2-1gpu'], [], 'digits-v2-1gpu'),
+    (['celeba', 'fp16'], ['data.name=sets/my faces'], 'my_faces-fp16'), (['fp16', 'celeba'], [], 'fp16-celeba')])
+def test_a_run_is_named_by_its_data_set(names, overrides, description):
+    assert resolve(names, overrides).description == description

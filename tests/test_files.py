@@ -55,3 +55,23 @@ def test_a_failure_leaves_the_old_file_alone(tmp_path):
         file.write('ne')
         raise OSError('no space')
     assert [path.name for path in tmp_path.iterdir()] == ['a'] and (tmp_path / 'a').read_text() == 'old'
+
+
+def test_a_staged_folder_is_moved_whole_or_gone_with_what_a_killed_process_left(tmp_path):
+    target = tmp_path / 'model'
+    left = tmp_path / '.model.staging' / 'model'
+    left.mkdir(parents=True)
+    (left / 'half').touch()
+    with pytest.raises(ValueError), files.staging(target, 'made') as folder:
+        assert os.listdir(folder) == []
+        raise ValueError
+    assert os.listdir(tmp_path) == []
+    with files.staging(target, 'made') as folder:
+        (tmp_path / folder / 'part').mkdir()
+        (tmp_path / folder / 'part' / 'file').write_text('whole')
+        with pytest.raises(BlockingIOError, match=rf'being made by process {os.getpid()} on .*; wait for it'), \
+                files.staging(target, 'made'):
+            pass
+        files.move_folder(folder, target)
+    names = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob('*'))]
+    assert names == ['model', 'model/part', 'model/part/file']

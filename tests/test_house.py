@@ -9,7 +9,7 @@ from presets.table import METHODS
 from training.objectives.table import OBJECTIVES
 
 # From the ground up; a module imports its own floor, when its own folder, and those below (docs/architecture.md).
-FLOORS = [('files', 'pickles', 'wording', 'runtime'), ('runs', 'presets'), ('config', 'data', 'networks'),
+FLOORS = [('quiet',), ('files', 'pickles', 'wording', 'runtime'), ('runs', 'presets'), ('config', 'data', 'networks'),
           ('serving', 'official'), ('pictures',), ('metrics',), ('training',),
           ('train', 'generate', 'evaluate', 'export', 'import_official', 'dataset_tool', 'serve_client', 'grade_demo')]
 FLOOR_OF = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -1,17 +1,29 @@
 """Which devices a run uses: one, several of this machine, or those of several workers (TF_CONFIG)."""
+import atexit
+import contextlib
+import functools
 import json
 import os
+import time
 
 import tensorflow as tf
+
+import runtime
+from training import cluster
 
 POLICIES = {'fp32': 'float32', 'fp16': 'mixed_float16', 'bf16': 'mixed_bfloat16'}  # Keras's names of the precisions.
 
 
-def make_strategy(devices=1, cpu_devices=None, deterministic=False):
+# What TensorFlow raises when it has lost another worker.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError,
+         tf.errors.FailedPreconditionError, tf.errors.InternalError, tf.errors.UnknownError)
+
+
+def make_strategy(devices=1, cpu_devices=None, deterministic=False, worker_timeout=600.0):
     """The tf.distribute strategy for `devices` devices of this machine; call it before anything else touches TensorFlow.
 
     With TF_CONFIG set: MultiWorkerMirroredStrategy. `cpu_devices` splits the CPU into as many logical devices and uses
-    them in place of GPUs. ValueError when there are not enough devices.
+    them in place of GPUs. ValueError when there are not enough devices; for workers see `cluster.meet`.
     """
     if deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -24,7 +36,7 @@ def make_strategy(devices=1, cpu_devices=None, deterministic=False):
     for gpu in tf.config.list_physical_devices('GPU'):
         tf.config.experimental.set_memory_growth(gpu, True)
     if 'TF_CONFIG' in os.environ:
-        check_cluster(os.environ['TF_CONFIG'])
+        cluster.meet(*check_cluster(os.environ['TF_CONFIG']), worker_timeout)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         if strategy.num_replicas_in_sync % devices or strategy.num_replicas_in_sync < devices:
             raise ValueError(f'{devices} devices per worker were asked for, but the workers of TF_CONFIG have '
@@ -41,7 +53,10 @@ def make_strategy(devices=1, cpu_devices=None, deterministic=False):
 
 
 def check_cluster(text):
-    """ValueError unless the text of TF_CONFIG describes a cluster of chief and workers, and this process's place in it."""
+    """The text of TF_CONFIG -> ('host:port' of each worker, the chief first; the index of this one).
+
+    ValueError unless it describes a cluster of chief and workers, and this process's place in it.
+    """
     def refuse(found):
         raise ValueError(f'TF_CONFIG {found}; expected is {{"cluster": {{"worker": ["host:port", ...]}}, "task": {{"type": '
                          f'"worker", "index": 0}}}}, with another index on each machine.')
@@ -52,8 +67,8 @@ def check_cluster(text):
         refuse(f'is no JSON ({error})')
     if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ('cluster', 'task')):
         refuse('has no objects "cluster" and "task"')
-    cluster, task = config['cluster'], config['task']
-    for kind, addresses in cluster.items():
+    jobs, task = config['cluster'], config['task']
+    for kind, addresses in jobs.items():
         if kind not in ('chief', 'worker'):
             refuse(f'names machines of type {kind!r}')
         if not isinstance(addresses, list) or not addresses:
@@ -62,11 +77,13 @@ def check_cluster(text):
             host, _, port = str(address).rpartition(':')
             if not host or not port.isdecimal() or not 0 < int(port) < 65536:
                 refuse(f'names {kind} {json.dumps(address)}, without a host or a port')
-    if task.get('type') not in cluster:
+    if task.get('type') not in jobs:
         refuse(f'says that this is a {json.dumps(task.get("type"))}, of which "cluster" has none')
     index = task.get('index')
-    if type(index) is not int or not 0 <= index < len(cluster[task['type']]):
-        refuse(f'says that this is {task["type"]} number {json.dumps(index)} of {len(cluster[task["type"]])}')
+    if type(index) is not int or not 0 <= index < len(jobs[task['type']]):
+        refuse(f'says that this is {task["type"]} number {json.dumps(index)} of {len(jobs[task["type"]])}')
+    chiefs = jobs.get('chief', [])
+    return chiefs + jobs.get('worker', []), index + (len(chiefs) if task['type'] == 'worker' else 0)
 
 
 def worker(strategy):
@@ -80,6 +97,24 @@ def worker(strategy):
     return index, chiefs + len(spec.get('worker', []))
 
 
+@contextlib.contextmanager
+def together(strategy):
+    """What several workers do: it ends with a sentence for each of them when one is gone. With one worker, nothing."""
+    if worker(strategy)[1] == 1:
+        yield
+        return
+    with cluster.watched(*check_cluster(os.environ['TF_CONFIG'])):
+        try:
+            yield
+        except _LOST as error:
+            time.sleep(5)  # If a worker is gone, its watch names it meanwhile and ends this process.
+            raise ConnectionError(f'The workers lost touch ({str(error.message).strip().splitlines()[0]}); see what the '
+                                  f'others say, then start all of them again with --resume=latest.') from error
+        except BaseException:
+            atexit.register(runtime.end_at_once)  # Otherwise TensorFlow waits for the others, and they for this one.
+            raise
+
+
 def from_chief(strategy, make_number):
     """The integer that `make_number` returns on the chief, on every worker."""
     index, num_workers = worker(strategy)
@@ -89,5 +124,10 @@ def from_chief(strategy, make_number):
 
 def sum_over_workers(strategy, number):
     """The sum of a number that each worker has; all must call it."""
-    share = tf.constant(number * worker(strategy)[1] / strategy.num_replicas_in_sync, tf.float32)
-    return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(tf.identity, args=(share,)), axis=None)
+    return _summed(strategy)(tf.constant(number * worker(strategy)[1] / strategy.num_replicas_in_sync, tf.float32))
+
+
+@functools.cache
+def _summed(strategy):
+    return tf.function(lambda share: strategy.reduce(
+        tf.distribute.ReduceOp.SUM, strategy.run(tf.identity, args=(share,)), axis=None))

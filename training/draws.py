@@ -1,13 +1,15 @@
 """The random numbers of an update, functions of (seed, nimg): each replica draws those of the whole global minibatch and
 takes its own rows, so that a run does not depend on the number of devices."""
+import math
+
 import tensorflow as tf
 
 
 class Draws:
     """Random numbers for this replica's rows of one update's minibatch.
 
-    `latents` are standard normal [n, latent_size], `factors` uniform [n] in [0, 1); `normal` and `uniform` draw what else an
-    objective needs, each `stream` (an int) apart.
+    `latents` are standard normal [n, latent_size], `factors` uniform [n] in [0, 1); `normal` and `shared` draw what else an
+    objective or a network needs, each `stream` (an int) apart; networks take streams from 1000 on.
     """
 
     def __init__(self, latents, factors, seed, nimg, minibatch, first):
@@ -16,13 +18,17 @@ class Draws:
 
     def normal(self, stream, shape=()):
         """Standard normal numbers [n, *shape]."""
-        numbers = tf.random.stateless_normal([self._minibatch, *shape], self._stream(stream))
-        return rows(numbers, self._first, self.latents.shape[0])
+        n, groups = self.latents.shape[0], -(-math.prod(shape) // 4)
+        key, _ = tf.raw_ops.StatelessRandomGetKeyCounter(seed=self._stream(stream))
+        # Philox makes four numbers per count: each replica starts to count at its own rows, and draws no others.
+        counter = tf.stack([tf.cast(self._first, tf.int64) * groups, 0])
+        numbers = tf.raw_ops.StatelessRandomNormalV2(shape=[n, 4 * groups], key=key, counter=tf.cast(counter, tf.uint64),
+                                                     alg=tf.random.Algorithm.PHILOX.value)
+        return tf.reshape(numbers[:, :math.prod(shape)], [n, *shape])
 
-    def uniform(self, stream, shape=()):
-        """Uniform numbers [n, *shape] in [0, 1)."""
-        numbers = tf.random.stateless_uniform([self._minibatch, *shape], self._stream(stream))
-        return rows(numbers, self._first, self.latents.shape[0])
+    def shared(self, stream, shape=()):
+        """Uniform numbers [*shape] in [0, 1), the same for all rows."""
+        return tf.random.stateless_uniform(shape, self._stream(stream))
 
     def part(self, index, count):
         """The draws of part number `index` of `count` equal ones."""

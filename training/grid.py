@@ -5,6 +5,7 @@ import tensorflow as tf
 from networks.growth import split_lod, upscale
 from pictures.pictures import screen_grid, tile
 from serving.generate import to_uint8
+from serving.latents import captions_of
 
 
 def grid_reals(dataset, size, layout, random_state):
@@ -30,7 +31,8 @@ class Grid:
         random_state = np.random.RandomState(seed)
         self.size = screen_grid(name, dataset.resolution)
         images, self.labels = grid_reals(dataset, self.size, layout, random_state)
-        self.reals = tile(images.transpose(0, 2, 3, 1), self.size)  # uint8 [H, W, C]
+        self.captions = captions_of(self.labels, dataset.class_names)
+        self.reals = tile(images.transpose(0, 2, 3, 1), self.size, self.captions)  # uint8 [H, W, C]
         self.latents = random_state.randn(len(images), Gs.latent_size).astype(np.float32)
         # One function for all ticks: there is a graph per level, fading or not.
         self._generate = tf.function(lambda latents, labels, level, fade: Gs(latents, labels, level=level, fade=fade))
@@ -41,4 +43,4 @@ class Grid:
         fade = fade and tf.constant(fade)
         parts = [self._generate(self.latents[i:i + minibatch], self.labels[i:i + minibatch], level, fade)
                  for i in range(0, len(self.latents), minibatch)]
-        return tile(to_uint8(upscale(tf.concat(parts, 0), 2 ** level)).numpy(), self.size)
+        return tile(to_uint8(upscale(tf.concat(parts, 0), 2 ** level)).numpy(), self.size, self.captions)

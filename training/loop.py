@@ -25,24 +25,26 @@ from training.stream import Stream
 HEALTH_INTERVAL = 50  # Iterations between looks at the optimizers: each look waits for the device.
 
 
-def build(config, strategy, init_from=None):
+def build(config, strategy, init_from=None, dataset=None, devices=None):
     """What a config describes -> (dataset, schedule, state, start), before any training.
 
-    `init_from` names a snapshot, an official .pkl or a run whose networks the state starts with.
+    `init_from` names a snapshot, an official .pkl or a run whose networks the state starts with. `dataset` and the number
+    of `devices` of a plan stand for those of the config and the strategy.
     """
     data, options = config.data, config.train
-    dataset = open_dataset(data.dir, data.name, data.resolution, data.label_size)
+    dataset = dataset or open_dataset(data.dir, data.name, data.resolution, data.label_size)
+    devices = devices or strategy.num_replicas_in_sync
     if data.label_size and not dataset.label_size:
         raise ValueError(f"The run trains with labels, but data set '{data.name}' has none; drop cond from --config.")
     parse_specs(options.metrics)
-    schedule = Schedule(dataset.resolution, strategy.num_replicas_in_sync, **dataclasses.asdict(config.schedule),
+    schedule = Schedule(dataset.resolution, devices, **dataclasses.asdict(config.schedule),
                         Gs_decay=options.Gs_decay)
     phases = schedule.phases(options.total_kimg * 1000)
     with strategy.scope():
         state = make_state(dataset, config.network, POLICIES[options.precision], options.seed,
                            **dataclasses.asdict(config.optimizer))
     for _, _, phase in phases:
-        check_groups(phase, strategy.num_replicas_in_sync, state.D.group_size)
+        check_groups(phase, devices, state.D.group_size)
     start = Start()
     if init_from:
         start = start_from(state, schedule, load_network(init_from), init_from, round(options.total_kimg * 1000),
@@ -69,7 +71,7 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
     index, num_workers = worker(strategy)
     chief = index == 0
     with strategy.scope():
-        objective = OBJECTIVES[config.loss.kind](config.loss, dataset.label_size, options.D_repeats)
+        objective = OBJECTIVES[config.loss.kind](config.loss, state.D.num_logits, options.D_repeats)
         position = Position(nimg=start.nimg, tick_start_nimg=start.nimg)
         checkpoints = Checkpoints(run_dir, state, objective.variables, position)
         resumed, remarks = checkpoints.restore()
@@ -139,6 +141,8 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
     maintenance.say(f'Finished {run_dir}.' if done else f'Stopped at {position.nimg / 1000:.3f} kimg; to go on: '
                     f'{runs.resume_command(run_dir)}')
     maintenance.close()
+    if num_workers > 1:
+        sum_over_workers(strategy, 0)  # A worker that ended while the chief still writes would be taken for a dead one.
     return done
 
 

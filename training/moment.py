@@ -5,8 +5,9 @@ from networks.layers import sharing_kernels
 
 
 class Moment:
-    """at.G(latents, labels) -> images, at.D(images, labels) -> (scores, label logits), at one moment of training.
+    """at.G(draws, labels) -> images, at.D(images, labels) -> (scores, label logits), at one moment of training.
 
+    `means`: per call of G, the means that averages of its network follow.
     `loss_scale` multiplies the loss later on. A network in `halves` ('G', 'D') takes two halves of its minibatch at the
     same time, which keeps two cores busy where each kernel waits for the one before; the same result, but for rounding.
     """
@@ -14,14 +15,17 @@ class Moment:
     def __init__(self, G, D, level, fade, loss_scale=1.0, halves=''):
         self.level, self.fade, self.loss_scale = level, fade, loss_scale
         self._G, self._D, self._halves = G, D, halves
+        self.means = []
         self._how = {'level': level, 'fade': fade, 'run': sharing_kernels()}
 
-    def G(self, latents, labels, **options):
-        """Images [N, r, r, C] of latents [N, latent_size] and labels [N, label_size]; `options`: the architecture's own."""
-        if 'G' not in self._halves or latents.shape[0] % 2 or options:
-            return self._G(latents, labels, **self._how, **options)
-        halves = zip(tf.split(latents, 2), tf.split(labels, 2) if self._G.label_size else [None, None], strict=True)
-        return tf.concat([self._G(*half, **self._how) for half in halves], 0)
+    def G(self, draws, labels):
+        """Images [N, r, r, C] of the draws' latents [N, latent_size] and labels [N, label_size]."""
+        halves = [(draws, labels)]
+        if 'G' in self._halves and draws.latents.shape[0] % 2 == 0:
+            halves = [(draws.part(i, 2), half) for i, half in enumerate(tf.split(labels, 2))]
+        images, means = zip(*(self._G.training_images(*half, **self._how) for half in halves), strict=True)
+        self.means.append({name: tf.add_n([mean[name] for mean in means]) / len(halves) for name in means[0]})
+        return images[0] if len(images) == 1 else tf.concat(images, 0)
 
     def D(self, images, labels, num_batches=1):
         """(scores [N], logits [N, label_size]); `num_batches` minibatches stacked along N are judged apart."""

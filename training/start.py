@@ -80,8 +80,9 @@ def _by_resolution(network, key):
 
 
 def _comparable(network):
-    """What a network is built of, but for what follows a run's precision."""
+    """What a network is built of, but for what follows a run's precision, and how it is used."""
     settings = network.settings.for_dtype('float16')
-    return {'kind': network.kind} | network.build_arguments() | {
+    built = {'kind': network.kind} | network.build_arguments() | {
         name: getattr(settings, name) for name in settings.names_of(network.role)
         if getattr(settings, name) != getattr(network.settings, name)}
+    return {name: value for name, value in built.items() if name not in settings.names_of_use()}

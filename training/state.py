@@ -42,7 +42,9 @@ def make_state(dataset, settings, dtype, seed, beta1, beta2, epsilon, initial_lo
 
     def make(role, network_class, seed):
         own = {name: getattr(settings, name) for name in settings.names_of(role)}
-        return network_class(**shape, **own, seed=seed, dtype=dtype)
+        network = network_class(**shape, **own, seed=seed, dtype=dtype)
+        network.class_names = dataset.class_names and tuple(dataset.class_names)
+        return network
 
     G_class, D_class = ARCHITECTURES[settings.kind]
     G, D = make('G', G_class, seed), make('D', D_class, seed + 500)

@@ -19,7 +19,8 @@ from training.optimizer import assign
 
 
 def gradients_of(update, state, element, draws, level, fade, in_halves=False):
-    """Gradients of an update's mean loss times the loss scale, None for variables without part in `level`; and its terms."""
+    """-> (gradients of an update's mean loss times the loss scale, None for variables without part in `level`; its terms;
+    the means that the networks' averages follow, per evaluation of G)."""
     optimizer = state.optimizer(update.trains)
     scale = tf.convert_to_tensor(optimizer.loss_scale)
     # D's step has two chains of kernels already, that of G's images and that of the penalty.
@@ -27,11 +28,12 @@ def gradients_of(update, state, element, draws, level, fade, in_halves=False):
     # The other network's variables would be traced for nothing.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(optimizer.variables_)
-        loss, terms = update.loss(Moment(state.G, state.D, level, fade, scale, halves), element, draws)
+        moment = Moment(state.G, state.D, level, fade, scale, halves)
+        loss, terms = update.loss(moment, element, draws)
         scaled_loss = tf.reduce_mean(loss) * scale
         if update.every > 1:
             scaled_loss *= update.every
-    return tape.gradient(scaled_loss, optimizer.variables_), terms | {update.name: loss}
+    return tape.gradient(scaled_loss, optimizer.variables_), terms | {update.name: loss}, moment.means
 
 
 def accumulated(compute, element, draws, slices):
@@ -41,30 +43,31 @@ def accumulated(compute, element, draws, slices):
     n = element.labels.shape[0] // slices
 
     def part(index):
-        gradients, terms = compute(Element(*(rows(x, index * n, n) for x in element)), draws.part(index, slices))
-        return gradients, {name: tf.reduce_mean(term) for name, term in terms.items()}
+        gradients, terms, means = compute(Element(*(rows(x, index * n, n) for x in element)), draws.part(index, slices))
+        return gradients, {name: tf.reduce_mean(term) for name, term in terms.items()}, means
 
-    gradients, terms = part(0)
+    gradients, terms, means = part(0)
     active = [gradient for gradient in gradients if gradient is not None]
 
-    def add(index, sums, means):
-        new, new_terms = part(index)
-        new = [gradient for gradient in new if gradient is not None]
-        means = {name: mean + new_terms[name] for name, mean in means.items()}
-        return index + 1, [a + b for a, b in zip(sums, new, strict=True)], means
+    def add(index, *sums):
+        new, *told = part(index)
+        new = [gradient for gradient in new if gradient is not None], *told
+        return index + 1, *tf.nest.map_structure(tf.add, sums, new)
 
-    _, active, terms = tf.while_loop(lambda index, *_: index < slices, add, [tf.constant(1), active, terms],
-                                     parallel_iterations=1)
+    _, active, terms, means = tf.while_loop(lambda index, *_: index < slices, add, (tf.constant(1), active, terms, means),
+                                            parallel_iterations=1)
     summed = iter(active)
-    return ([None if gradient is None else next(summed) / slices for gradient in gradients],
-            {name: term / slices for name, term in terms.items()})
+    gradients = [None if gradient is None else next(summed) / slices for gradient in gradients]
+    return gradients, *tf.nest.map_structure(lambda total: total / slices, (terms, means))
 
 
-def update_average(pairs, decay):
-    """Gs = lerp(G, Gs, decay) for each (G's variable, Gs's variable), in a replica."""
+def update_average(pairs, decay, copies=()):
+    """Gs = lerp(G, Gs, decay) for each (G's variable, Gs's variable) in `pairs`, Gs = G in `copies`; in a replica."""
     for G_variable, Gs_variable in pairs:
         new = tf.convert_to_tensor(G_variable.value)
         assign(Gs_variable, lerp(new, tf.convert_to_tensor(Gs_variable.value), decay))
+    for G_variable, Gs_variable in copies:
+        assign(Gs_variable, tf.convert_to_tensor(G_variable.value))
 
 
 def averaged_pairs(G, Gs):
@@ -76,6 +79,23 @@ def averaged_pairs(G, Gs):
         averaged = differing | G.variables_at(level).keys()
         pairs[level] = [(sources[name], targets[name]) for name in sources if name in averaged]
     return pairs
+
+
+def copied_pairs(G, Gs):
+    """[(G's, Gs's variable)] of what is not trained but moves or differs; the loop sets the lod of both."""
+    sources, targets = G.own_variables(), Gs.own_variables()
+    return [(sources[name], targets[name]) for name in sources if sources[name] is not G.lod and (
+        name in G.averages or np.any(sources[name].numpy() != targets[name].numpy()))]
+
+
+def move_averages(G, evaluations):
+    """Moves G's averages toward the means over all replicas, one evaluation of G after the other; in a replica."""
+    replicas, variables = tf.distribute.get_replica_context(), G.own_variables()
+    for means in evaluations:
+        for name, mean in means.items():
+            if replicas.num_replicas_in_sync > 1:
+                mean = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
+            assign(variables[name], lerp(mean, tf.convert_to_tensor(variables[name].value), G.averages[name]))
 
 
 class Sums(NamedTuple):
@@ -101,7 +121,7 @@ class Iteration:
         own = [f'{name}_{what}' for what in ('skipped', 'loss_scale') for name in ('D', 'G')]
         self.names = [*objective.statistics, *own]
         self._in_halves = two_at_a_time(state.G.settings.fmap_max) and not tf.config.list_logical_devices('GPU')
-        self._pairs_at = averaged_pairs(state.G, state.Gs)
+        self._pairs_at, self._copies = averaged_pairs(state.G, state.Gs), copied_pairs(state.G, state.Gs)
         # A tf.function is locked while it traces, so each graph has one of its own.
         self._functions = collections.defaultdict(lambda: tf.function(self._run))
         self._told = {}  # {set of due updates: the statistics that they tell}, known once traced.
@@ -178,11 +198,12 @@ class Iteration:
             if skipped is not None:
                 with tf.control_dependencies([skipped]):  # Earlier, it would hold memory while the step before needs most.
                     draws[i].latents = tf.identity(draws[i].latents)
-            gradients, terms = self._gradients(update, elements[update.minibatch], draws[i], level, fade, slices)
+            gradients, terms, means = self._gradients(update, elements[update.minibatch], draws[i], level, fade, slices)
             statistics |= terms | {f'{update.trains}_loss_scale': tf.identity(optimizer.loss_scale)}
             skipped = statistics[f'{update.trains}_skipped'] = optimizer.apply(gradients, settings[update.trains])
+            move_averages(state.G, means)
             if update.averages:
-                update_average(self._pairs_at[level], settings['Gs_decay'])
+                update_average(self._pairs_at[level], settings['Gs_decay'], self._copies)
             if update.after:
                 update.after(terms)
         self._told[due] = [name for name in self.names if name in statistics]

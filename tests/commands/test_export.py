@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from places import TESTS
 from reference_pickles import tiny
-from serving_server import Model, grpc_server, rest_server
+from serving_server import Model, Session, grpc_server, rest_server
 from tensorflow_serving.apis import prediction_log_pb2
 
 from networks.architectures import copy_of
@@ -19,7 +19,7 @@ from official.load import load_official
 from serving.generate import generate_images
 from serving.latents import labels_of, of_seeds
 from serving.seeded import randn
-from serving.signatures import signatures
+from serving.signatures import signatures, write_saved_model
 
 # Exports several models in one process: starting TensorFlow takes longer than an export.
 _EXPORTS = """
@@ -49,9 +49,12 @@ def models(official, conditional, tmp_path_factory):
     """A folder of exported models: progan/1 from a snapshot, progan/2 frozen, cond/1 in every format."""
     folder = tmp_path_factory.mktemp('models')
     save_snapshot(folder / 'snapshot.h5', official.G, official.D, official.Gs, nimg=5000)
+    named = load_official(conditional)
+    named.Gs.class_names = ('cat', 'dog', 'cow')
+    save_snapshot(folder / 'named.h5', named.G, named.D, named.Gs)
     snapshot, out = f'--network={folder / "snapshot.h5"}', f'--out={folder / "progan"}'
     commands = [[snapshot, out], [snapshot, out, '--freeze'],
-                [f'--network={conditional}', f'--out={folder / "cond"}', '--formats=saved_model,keras,tflite,onnx']]
+                [f'--network={folder / "named.h5"}', f'--out={folder / "cond"}', '--formats=saved_model,keras,tflite,onnx']]
     done = subprocess.run([sys.executable, '-c', _EXPORTS, json.dumps(commands)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     # Every format was compared with the original's pictures as it was written.
@@ -146,6 +149,47 @@ def test_half_precision_is_close_and_keeps_its_types(official, dtype):
     assert endpoints['discriminate'](images)['score'].dtype == tf.float32
 
 
+def bad_requests():
+    """(signature, {input: value}, what the server says) for a model of 3 classes, 16x16 RGB."""
+    one, fine = np.eye(3, dtype=np.float32)[:1], np.zeros([1, 4], np.float32)
+    classes = 'labels are no classes; expected are 3 numbers per row, 1 at the class and 0 elsewhere'
+    for name in ('serving_default', 'generate_png'):
+        for value in (np.nan, np.inf, -np.inf):
+            yield name, {'latents': fine + value, 'labels': one}, 'latents are NaN or infinite; expected are finite numbers.'
+        yield name, {'latents': fine[:, :3], 'labels': one}, 'latents are [1 3]; expected are [N, 4].'
+        yield name, {'latents': fine[0], 'labels': one}, 'latents are [4]; expected are [N, 4].'
+        for labels in (one * 0, one * 2, one * np.nan, one - one[:, ::-1] + one[:, [1, 0, 2]], one / 2):
+            yield name, {'latents': fine, 'labels': labels}, classes
+        yield name, {'latents': fine, 'labels': one[:, :2]}, 'labels are [1 2]; expected are [N, 3].'
+        yield name, {'latents': np.repeat(fine, 2, axis=0), 'labels': one}, 'expected is one row of labels for each.'
+    for seed in (-1, 2 ** 32):
+        yield 'generate_seeded', {'seeds': np.array([seed]), 'labels': one}, 'seeds are out of range; expected are 0'
+    yield 'discriminate', {'images': np.zeros([0, 16, 16, 3])}, 'there are no images; expected is at least one.'
+    for shape in ([1, 16, 16, 1], [1, 16, 16, 4], [1, 8, 8, 3], [1, 32, 32, 3], [16, 16, 3], [1, 1, 16, 16, 3]):
+        yield 'discriminate', {'images': np.zeros(shape)}, f'images are {shape}; expected'.replace(',', '')
+
+
+@pytest.mark.parametrize('freeze', [False, True])
+def test_requests_without_a_meaning_are_refused_in_one_sentence(freeze, conditional, tmp_path):
+    snapshot = load_official(conditional)
+    write_saved_model(str(tmp_path / 'model'), signatures(snapshot.Gs, snapshot.D, 0.5, freeze))
+    with Session(str(tmp_path / 'model')) as session:  # Unlike Python's, it compares no shapes before.
+        for name, inputs, sentence in bad_requests():
+            with pytest.raises(tf.errors.InvalidArgumentError) as error:
+                session.run(name, inputs)
+            assert f'assertion failed: [{sentence}' in str(error.value), (name, sentence)
+        mixed = {'latents': np.zeros([2, 4]), 'labels': np.float32([[0, 1, 0], [0.25, 0.25, 0.5]])}
+        assert session.run('serving_default', mixed)[0].shape == (2, 16, 16, 3)
+
+
+def test_labels_that_are_numbers_are_only_to_be_finite(conditional):
+    snapshot = load_official(conditional)
+    served = signatures(snapshot.Gs, snapshot.D, 0.5, classes=False)['serving_default']
+    assert served(tf.zeros([1, 4]), tf.constant([[-1.0, 0.5, 9.0]]))['images'].shape == (1, 16, 16, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='labels are NaN or infinite; expected are finite numbers.'):
+        served(tf.zeros([1, 4]), tf.constant([[np.nan, 0.0, 0.0]]))
+
+
 def test_warmup_file_holds_a_real_request_per_allowed_size(models, served):
     path = str(models / 'progan' / '1' / 'assets.extra' / 'tf_serving_warmup_requests')
     sizes = {}
@@ -163,6 +207,8 @@ def test_versions_and_config_files_lie_where_the_server_looks(models):
     others = {f'generator.{ending}' for ending in ('keras', 'onnx', 'tflite')}
     assert set(os.listdir(models / 'cond')) == {'1', 'batching.config', 'monitoring.config'} | others
     assert (models / 'progan' / 'batching.config').read_text().count('allowed_batch_sizes') == 4
+    about = json.loads((models / 'cond' / '1' / 'assets.extra' / 'network.json').read_text())
+    assert about['class_names'] == ['cat', 'dog', 'cow']
     about = json.loads((models / 'progan' / '2' / 'assets.extra' / 'network.json').read_text())
     assert about['nimg'] == 5000 and about['frozen'] and about['latent_size'] == 32
 

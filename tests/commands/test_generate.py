@@ -1,7 +1,9 @@
 import json
 import os
+import re
 import subprocess
 import sys
+import unicodedata
 
 import imageio_ffmpeg
 import numpy as np
@@ -16,7 +18,7 @@ from networks.snapshot import save_snapshot
 from official.load import load_official
 from pictures import videos
 from serving.generate import generate_images
-from serving.latents import labels_of, load_array, of_rows, of_seeds, parse_integers, walk
+from serving.latents import captions_of, labels_of, load_array, of_rows, of_seeds, parse_classes, parse_integers, walk
 
 
 @pytest.fixture(scope='module')
@@ -58,6 +60,30 @@ def test_classes_out_of_range_and_labels_without_use_are_explained():
         labels_of([3, 10], 10)
     with pytest.raises(ValueError, match='trained without labels'):
         labels_of([0], 0)
+
+
+@pytest.mark.parametrize('text, numbers', [
+    ('cat', [1]), ('3, 0-1', [3, 0, 1]), ('dog,cat , 2', [2, 1, 2]), ('7', [3]), ('a, b', [0]),
+    (unicodedata.normalize('NFD', 'caf\xe9'), [4])])
+def test_classes_are_numbers_or_names(text, numbers):
+    assert parse_classes(text, ['a, b', 'cat', 'dog', '7', 'caf\xe9']) == numbers
+
+
+@pytest.mark.parametrize('text, names, sentence', [
+    ('cet', ['zebra', 'cat', 'car'], "There is no class 'cet'; the nearest of 3 names: cat."),
+    ('x', ['zebra', 'cat', 'dog', 'cow'], "There is no class 'x'; the nearest of 4 names: zebra, cat, dog."),
+    ('cat', None, "'cat' is no number of a class, and this network has no names of classes; give numbers, "),
+    ('-1', None, "'-1' is no number of a class, and this"), ('3-', ['cat'], "'3-' is not a list of numbers"),
+])
+def test_classes_that_are_not_there_are_named_with_the_nearest(text, names, sentence):
+    with pytest.raises(ValueError, match=f'^{re.escape(sentence)}'):
+        parse_classes(text, names)
+
+
+def test_only_labels_of_one_class_have_captions():
+    assert captions_of(np.eye(2)[[1, 0]], ['cat', 'dog']) == ['dog', 'cat']
+    for labels, names in (np.eye(2), None), (np.full([2, 2], 0.5), ['cat', 'dog']), (np.ones([2, 2]), ['cat', 'dog']):
+        assert captions_of(labels, names) is None
 
 
 def test_latent_files_are_never_unpickled(tmp_path):

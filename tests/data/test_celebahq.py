@@ -114,3 +114,10 @@ def test_truncated_and_foreign_files_are_refused():
     for data in jpeg(120, 100)[:-200], b'no image', b'':
         with pytest.raises(ValueError, match='cannot be decoded'):
             celebahq.align(data, upright(60, 50, 30))
+
+
+def test_a_file_of_too_many_pixels_is_refused_unread():
+    buffer = io.BytesIO()
+    PIL.Image.new('1', (20000, 10000)).save(buffer, 'PNG')
+    with pytest.raises(ValueError, match='cannot be decoded .20000x10000 pixels, 178956970 are allowed.;.'):
+        celebahq.decode(buffer.getvalue())

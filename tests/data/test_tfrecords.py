@@ -48,8 +48,8 @@ def example(**features):
     return message.SerializeToString(deterministic=True)
 
 
-def write_with_tensorflow(path, payloads):
-    with tf.io.TFRecordWriter(str(path)) as writer:
+def write_with_tensorflow(path, payloads, compression=''):
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
         for payload in payloads:
             writer.write(payload)
 
@@ -153,14 +153,47 @@ def test_wrong_shape_is_refused(copy):
         Dataset(copy)
 
 
-def test_channels_that_come_last_are_refused_with_the_cause(tmp_path):
-    (tmp_path / 'hwc').mkdir()
+def raw(*shape, value=7):
+    return example(shape=shape, data=[bytes([value]) * int(np.prod(shape))])
+
+
+@pytest.mark.parametrize('payload, compression, message', [
+    (lambda side: raw(side, side, 3), '', r'shape \[16, 16, 3\], with the channels last as other programs'),
+    (lambda side: raw(2, side, side), '', 'holds images of 2 channels; expected 1 .gray. or 3'),
+    (lambda side: raw(3, side, side), 'GZIP', "a-r04.tfrecords' is compressed by gzip; unpack it, and give it this name"),
+    (lambda side: raw(3, side, side), 'ZLIB', 'is not a TFRecord file or is damaged at record 0'),
+    (lambda side: example(**{'image/encoded': [b'JPEG'], 'label': [1]}), '',
+     "holds no image in record 0 .its fields are image/encoded, label; 'data' and 'shape' are expected.; build the data"),
+    (lambda side: example(shape=[3, side, side], img=[b'PNG']), '', 'its fields are img, shape; '),
+    (lambda side: example(), '', 'its fields are none; '),
+    (lambda side: example(shape=[3, side, side], data=[b'PNG']), '', 'holds no image in record 0 .cannot reshape'),
+    (lambda side: b'text', '', 'holds no image in record 0'),
+])
+def test_records_of_other_programs_are_refused_with_the_cause(tmp_path, payload, compression, message):
     for level in 2, 3, 4:
-        side = 2 ** level
-        payload = example(shape=[side, side, 3], data=[bytes(3 * side * side)])
-        write_with_tensorflow(tmp_path / 'hwc' / f'hwc-r{level:02d}.tfrecords', [payload] * 4)
-    with pytest.raises(ValueError, match=r'shape \[16, 16, 3\], with the channels last as other programs write them; by'):
-        Dataset(tmp_path / 'hwc')
+        write_with_tensorflow(tmp_path / f'a-r{level:02d}.tfrecords', [payload(2 ** level)] * 4, compression)
+    with pytest.raises(ValueError, match=message) as error:
+        Dataset(tmp_path)
+    assert str(error.value).endswith('.')
+
+
+@pytest.mark.parametrize('labels, message', [
+    (np.arange(4), r'holds int64 \[4\]; expected a label for each image, float32 \[4, label size\]'),
+    (np.eye(4)[:3], r'holds float64 \[3, 4\]; expected a label for each image'),
+    (np.array([['cat']] * 4), 'expected a label for each image'),
+    (np.full([4, 2], np.nan), 'holds the label'),
+])
+def test_a_renamed_folder_is_read_and_labels_that_do_not_fit_it_are_refused(tmp_path, labels, message):
+    folder = tmp_path / 'another name'
+    folder.mkdir()
+    for level in 2, 3, 4:
+        payloads = [raw(3, 2 ** level, 2 ** level, value=i) for i in range(4)]
+        write_with_tensorflow(folder / f'good-r{level:02d}.tfrecords', payloads)
+    assert_array_equal(Dataset(folder).read(0, range(4))[:, 0, 0, 0], range(4))
+    with open(folder / 'good-rxx.labels', 'wb') as file:
+        np.save(file, labels)
+    with pytest.raises(ValueError, match=message):
+        Dataset(folder)
 
 
 def test_wrong_channel_count_is_refused(copy, tmp_path):

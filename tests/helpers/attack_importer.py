@@ -16,7 +16,7 @@ import time
 import numpy as np
 from malicious_pickles import FRAGMENTS, MALICIOUS, reduce_to
 from mutations import mutate
-from reference_pickles import tiny
+from reference_pickles import tiny, tiny_stylegan
 
 from official.load import load_official
 
@@ -27,7 +27,8 @@ _HARMLESS = {'object.__getattr__', 'builtins.id', 'sys._getframe', 'gc.get_objec
 def main(scratch, mutations):
     os.chdir(scratch)
     path = os.path.join(scratch, 'network.pkl')
-    sources = [tiny(protocol=2)[0], tiny(protocol=4)[0], tiny(protocol=5)[0], tiny('theano', protocol=2)[0]]
+    sources = [tiny(protocol=2)[0], tiny(protocol=4)[0], tiny(protocol=5)[0], tiny('theano', protocol=2)[0],
+               tiny_stylegan(protocol=4, label_size=2)[0], tiny_stylegan(protocol=2, blur_filter=None)[0]]
     for source in sources:
         with open(path, 'wb') as file:
             file.write(source)

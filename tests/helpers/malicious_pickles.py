@@ -48,6 +48,14 @@ def _doubling(depth, last=b''):
     return b')' + b''.join(b'q' + bytes([i]) + b'h' + bytes([i]) + b'\x86' for i in range(depth)) + last
 
 
+def _stylegan_in_itself():
+    """Three times one network, that is its own component."""
+    state = [('version', b'K\3'), ('build_func_name', text('G_style')), ('static_kwargs', b'}'), ('variables', b']'),
+             ('components', b'}(' + text('synthesis') + b'h\0' + text('mapping') + b'h\0u')]
+    items = b''.join(text(key) + value for key, value in state)
+    return stack_global('dnnlib.tflib.network', 'Network') + b')\x81q\0}(' + items + b'ubh\0h\0\x87.'
+
+
 MALICIOUS = {
     # Calls.
     'os.system': reduce_to('os', 'system', COMMAND),
@@ -169,7 +177,17 @@ MALICIOUS = {
     'only a stop': P2 + b'.',
     'networks without state': P2 + b'ctfutil\nNetwork\n)\x81' * 3 + b'\x87.',
     'OrderedDict of states': pickle.dumps(collections.OrderedDict(G={}, D={}, Gs={}), 2),
-    'StyleGAN': P4 + stack_global('dnnlib.tflib.network', 'Network') + b')\x81.',
+    'StyleGAN, without state': P4 + stack_global('dnnlib.tflib.network', 'Network') + b')\x81.',
+    'StyleGAN, a module': P4 + stack_global('dnnlib.tflib', 'network') + b')\x81.',
+    'StyleGAN, run_func': reduce_to('dnnlib.tflib.network', 'exec_', COMMAND),
+    'StyleGAN, submit': reduce_to('dnnlib.submission.submit', 'run_wrapper', COMMAND),
+    'EasyDict attribute': P4 + stack_global('dnnlib.util', 'EasyDict.__init__.__globals__') + b').',
+    'EasyDict by another': P4 + stack_global('dnnlib.util', 'call_func_by_name') + text('os.system') + b'\x85R.',
+    'EasyDict with arguments': P4 + stack_global('dnnlib.util', 'EasyDict') + text(COMMAND) + b'\x85\x81.',
+    'EasyDict with a state': P4 + stack_global('dnnlib.util', 'EasyDict') + b')\x81}' + text('__class__') + text('x')
+    + b'sb.',
+    'EasyDict in itself': P4 + stack_global('dnnlib.util', 'EasyDict') + b')\x81q\0' + text('x') + b'h\0s.',
+    'network in its own components': P4 + _stylegan_in_itself(),
     'StyleGAN, PyTorch': P4
     + stack_global('torch_utils.persistence', '_reconstruct_persistent_obj')
     + b'}\x85R.',

@@ -6,22 +6,36 @@ import types
 
 import numpy as np
 
+from networks import stylegan
 from networks.progan import Discriminator, Generator
 
 
+class EasyDict(dict):
+    """A dict that pickles as the reference's."""
+
+    __module__ = 'dnnlib.util'
+
+
 def pickled(networks_as_states, module, protocol):
-    """Pickles states as instances of `module`.Network."""
+    """Pickles states as instances of `module`.Network; `components` of a state, {key: state}, as further ones."""
     cls = type('Network', (), {'__module__': module, '__getstate__': lambda self: self.state})
-    sys.modules[module] = types.ModuleType(module)
-    sys.modules[module].Network = cls
+
+    def network(state):
+        made = cls()
+        made.state = dict(state)
+        if isinstance(state.get('components'), dict):
+            made.state['components'] = type(state['components'])(
+                (key, network(part) if isinstance(part, dict) else part) for key, part in state['components'].items())
+        return made
+
+    there = {name: types.ModuleType(name) for name in (module, 'dnnlib', 'dnnlib.util')}
+    there[module].Network, there['dnnlib.util'].EasyDict = cls, EasyDict
+    sys.modules.update(there)
     try:
-        networks = []
-        for state in networks_as_states:
-            networks.append(cls())
-            networks[-1].state = state
-        return pickle.dumps(tuple(networks), protocol)
+        return pickle.dumps(tuple(map(network, networks_as_states)), protocol)
     finally:
-        del sys.modules[module]
+        for name in there:
+            del sys.modules[name]
 
 
 def tensorflow_state(network, arguments, lod=0.0):
@@ -37,6 +51,37 @@ def tensorflow_state(network, arguments, lod=0.0):
         'build_func_name': function,
         'variables': variables,
     }
+
+
+def stylegan_state(network, version=3, **static_kwargs):
+    """The state of a dnnlib.tflib.network.Network, as StyleGAN's repository writes it."""
+    values = {name: variable.numpy() for name, variable in network.named_variables().items()}
+    values = {name: np.float32(value) if value.ndim == 0 else value for name, value in values.items()}
+    settings = network.settings
+    shape = {'num_channels': network.num_channels, 'resolution': np.int64(network.resolution),
+             'label_size': network.label_size, 'fmap_base': settings.fmap_base, 'fmap_max': settings.fmap_max}
+    common = {'version': version, 'static_kwargs': EasyDict(shape, **static_kwargs), 'build_module_src': 'import os\n'}
+
+    def owned(prefix):
+        return [(name.removeprefix(prefix), value) for name, value in values.items()
+                if name.startswith(prefix) and ('/' not in name or prefix or network.role == 'D')]
+
+    if network.role == 'D':
+        return common | {'name': 'D', 'build_func_name': 'D_basic', 'components': {}, 'variables': owned('')}
+    components = {key: common | {'name': f'G_{key}', 'build_func_name': f'G_{key}', 'components': {},
+                                 'variables': owned(f'G_{key}/')} for key in ('synthesis', 'mapping')}
+    return common | {'name': 'G', 'build_func_name': 'G_style', 'components': EasyDict(components),
+                     'variables': owned('')}
+
+
+def tiny_stylegan(protocol=4, seed=1, resolution=8, label_size=0, G_settings=(), D_settings=(), **static_kwargs):
+    """A whole file of small random StyleGAN networks -> (bytes, (G, D))."""
+    shape = dict(resolution=resolution, label_size=label_size, fmap_base=16, fmap_max=4, seed=seed)
+    small = dict(latent_size=4, dlatent_size=4, mapping_fmaps=3, mapping_layers=2)
+    G = stylegan.Generator(**shape | small | dict(G_settings))
+    D = stylegan.Discriminator(**shape, **dict(D_settings))
+    states = [stylegan_state(network, **static_kwargs) for network in (G, D, G)]
+    return pickled(states, 'dnnlib.tflib.network', protocol), (G, D)
 
 
 def theano_state(network, arguments, lod=0.0):

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.client import pywrap_tf_session  # Session.run would compare the shapes itself.
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 
@@ -40,11 +41,40 @@ class Model:
         return response
 
 
+class Session:
+    """A SavedModel as servers run it: a session of the C API, which feeds arrays of any shape."""
+
+    def __init__(self, folder):
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            self._session = tf.compat.v1.Session()
+            self._definitions = tf.compat.v1.saved_model.load(self._session, ['serve'], folder).signature_def
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._session.close()
+
+    def run(self, signature, inputs):
+        """{input: array} -> [output array]."""
+        definition = self._definitions[signature]
+        feeds = {self._output(spec): np.asarray(inputs[name], tf.as_dtype(spec.dtype).as_numpy_dtype)
+                 for name, spec in definition.inputs.items()}
+        return pywrap_tf_session.TF_SessionRun_wrapper(
+            self._session._session, None, feeds, [self._output(spec) for spec in definition.outputs.values()], [], None)
+
+    def _output(self, spec):
+        return self._graph.get_tensor_by_name(spec.name)._as_tf_output()
+
+
 class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, name):
+        self.model, self.name = model, name
 
     def GetModelMetadata(self, request, context):
+        if request.model_spec.name != self.name:
+            context.abort(grpc.StatusCode.NOT_FOUND, f'Servable not found for request: Latest({request.model_spec.name})')
         return self.model.metadata()
 
     def Predict(self, request, context):
@@ -60,10 +90,10 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 @contextlib.contextmanager
-def grpc_server(model):
+def grpc_server(model, name='progan'):
     """Serves a Model over gRPC -> 'localhost:PORT'."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(model), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(model, name), server)
     port = server.add_insecure_port('localhost:0')
     server.start()
     try:
@@ -77,7 +107,10 @@ def rest_server(model, name='progan'):
     """Serves a Model over REST in the columnar format -> 'http://localhost:PORT'."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.answer(200, json_format.MessageToJson(model.metadata(), preserving_proto_field_name=True))
+            if self.path != f'/v1/models/{name}/metadata':
+                return self.answer(404, json.dumps(
+                    {'error': f'Servable not found for request: Latest({self.path.split("/")[3]})'}))
+            return self.answer(200, json_format.MessageToJson(model.metadata(), preserving_proto_field_name=True))
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
@@ -97,7 +130,7 @@ def rest_server(model, name='progan'):
             pass
 
     server = http.server.ThreadingHTTPServer(('localhost', 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     try:
         yield f'http://localhost:{server.server_port}'
     finally:

@@ -68,11 +68,11 @@ class Hinge(Objective):
                 Update('G', 'G_loss', self.generator), Update('G', 'G_loss', self.generator, averages=True)]
 
     def discriminator(self, at, element, draws):
-        fakes = at.G(draws.latents, element.labels)
+        fakes = at.G(draws, element.labels)
         return tf.nn.relu(1 - at.D(element.reals, element.labels)[0]) + tf.nn.relu(1 + at.D(fakes, element.labels)[0]), {}
 
     def generator(self, at, element, draws):
-        return -at.D(at.G(draws.latents, element.random_labels), element.random_labels)[0], {}
+        return -at.D(at.G(draws, element.random_labels), element.random_labels)[0], {}
 
     def penalty(self, at, element, draws):
         moved = element.reals + 0.01 * draws.normal(0, element.reals.shape[1:])

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from data.build import build
 from data.folders import from_images
 from data.tfrecords import Dataset
-from metrics.image_sets import Pictures, open_images, to_rgb
+from metrics.image_sets import Pictures, open_images, real_images, to_rgb
 from metrics.run_evaluation import REALS, RunEvaluation
 from metrics.table import parse_specs
 
@@ -105,3 +105,11 @@ def test_what_was_measured_of_pictures_is_measured_again_once_one_of_them_has_ch
     assert evaluation().missing(REALS, None) == []
     Image.new('RGB', (16, 16)).save(path / '1' / '7.png')
     assert evaluation().missing(REALS, None) == first.specs
+
+
+def test_pictures_without_a_bright_pixel_bring_a_hint(tmp_path, caplog):
+    Image.fromarray(np.full([16, 16], 4095, np.uint16)).save(tmp_path / '0.png')
+    pictures = Pictures(str(tmp_path))
+    assert next(real_images(pictures, 2, 2)).max() == 16 and not caplog.text  # Not before all have been seen.
+    list(real_images(pictures, 3, 2))
+    assert 'is brighter than 16 of 255; if the pictures hold 12 bits in 16, scale them first' in caplog.text

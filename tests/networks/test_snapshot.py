@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from networks.architectures import copy_variables
+from networks.architectures import copy_of, copy_variables
 from networks.progan import Discriminator, Generator
 from networks.snapshot import assign, feature_maps, load_snapshot, save_snapshot
 
@@ -97,3 +97,26 @@ def test_copy_variables_copies_all(networks):
     copy_variables(networks[0], target)
     for name, variable in networks[0].named_variables().items():
         assert_array_equal(target.named_variables()[name].numpy(), variable.numpy())
+
+
+def test_names_of_classes_are_kept_however_many_and_need_not_be_there(tmp_path, networks):
+    names, path = ('cat', 'Überraschung'), tmp_path / 'named.h5'
+    named = copy_of(networks[2])
+    assert named.class_names is None
+    named.class_names = names
+    save_snapshot(path, *networks[:2], named)
+    assert all(network.class_names == names for network in load_snapshot(path)[:3]) and copy_of(named).class_names == names
+    save_snapshot(path, *networks)
+    assert load_snapshot(path, names=['Gs']).Gs.class_names is None
+    many = Generator(**ARGUMENTS | {'label_size': 3000})
+    many.class_names = tuple(f'a name of fifty letters {number:026d}' for number in range(3000))  # 150 kB.
+    save_snapshot(path, many, networks[1], many)
+    assert load_snapshot(path, names=['Gs']).Gs.class_names == many.class_names
+
+
+@pytest.mark.parametrize('text', ['["cat"]', '{"cat": 0, "dog": 1}', '["cat", 1]', 'cat'])
+def test_names_that_do_not_fit_are_refused(path, text):
+    with h5py.File(path, 'a') as file:
+        file['class_names'] = text
+    with pytest.raises(ValueError, match='network.h5 .*damaged'):
+        load_snapshot(path)

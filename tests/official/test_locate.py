@@ -41,7 +41,8 @@ def test_runs_name_their_newest_snapshot(named, run):
 
 
 @pytest.mark.parametrize('name, sentence', [
-    ('nothing.pkl', 'There is no file nothing.pkl'), ('nothing.h5', 'give a snapshot .h5'), ('7', "There is no run '7'")])
+    ('nothing.pkl', 'There is no file nothing.pkl'), ('nothing.h5', 'give a snapshot .h5'), ('7', "There is no run '7'"),
+    ('https://host/network.pkl', 'is an address, and nothing is downloaded; get the file')])
 def test_what_is_not_there_is_named(named, name, sentence):
     with pytest.raises(FileNotFoundError, match=sentence):
         find_network(name, named / 'results')

@@ -12,8 +12,10 @@ def of(cluster=TWO, **task):
 
 
 def test_clusters_of_chief_and_workers_are_taken():
-    check_cluster(of(index=1))
-    check_cluster(of({'chief': ['[::1]:80'], **TWO}, type='chief'))
+    assert check_cluster(of(index=1)) == (['a:1', 'b:2'], 1)
+    with_chief = {'chief': ['[::1]:80'], **TWO}
+    assert check_cluster(of(with_chief, type='chief')) == (['[::1]:80', 'a:1', 'b:2'], 0)
+    assert check_cluster(of(with_chief, index=1)) == (['[::1]:80', 'a:1', 'b:2'], 2)
 
 
 @pytest.mark.parametrize('text, found', [

@@ -29,6 +29,28 @@ def test_tiles_go_row_by_row():
     assert_array_equal(picture[::2, ::2, 0], [[0, 1, 2], [3, 4, 0]])
 
 
+def test_captions_stand_above_their_images_once_for_neighbours():
+    images = np.zeros([5, 40, 40, 3], np.uint8)
+    images[:4] = 50
+    picture = tile(images, (3, 2), ['cat', 'cat', 'dog', 'dog', 'cow'])
+    assert picture.shape == (2 * 52, 120, 3)
+    rows = picture.reshape(2, 52, 120, 3)
+    assert_array_equal(rows[:, 12:].reshape(80, 120, 3), tile(images, (3, 2)))
+    inked = rows[:, :12].any(axis=(1, 3)).reshape(2, 3, 40).any(axis=2)  # [row, column]
+    assert_array_equal(inked, [[True, False, True], [True, True, False]])
+    assert_array_equal(rows[0, :12, 80:], rows[1, :12, :40])  # "dog".
+    assert tile(images[..., :1], (3, 2), ['cat'] * 5).shape == (104, 120, 1)
+
+
+def test_the_grids_of_a_data_set_with_names_have_captions(data_dir):
+    dataset = Dataset(data_dir / 'blobs')
+    dataset.class_names = ['red', 'green', 'blue', 'white']
+    grid = Grid(Generator(16, label_size=4, fmap_base=64, fmap_max=8, seed=0), dataset, '1080p', 'row_per_class', 1)
+    assert grid.captions[:64] == ['red'] * 32 + ['green'] * 32
+    assert grid.reals.shape == grid.fakes(2).shape == (32 * 28, 512, 3)
+    assert_array_equal(grid.reals[:12], grid.fakes(0)[:12])
+
+
 def test_row_per_class_shows_one_class_in_each_row(data_dir):
     dataset = Dataset(data_dir / 'blobs')
     images, labels = grid_reals(dataset, (5, 6), 'row_per_class', np.random.RandomState(0))

@@ -1,4 +1,3 @@
-import collections
 import itertools
 import json
 
@@ -12,6 +11,7 @@ from networks.growth import downscale, split_lod
 from networks.progan import Discriminator, Generator
 from networks.snapshot import assign
 from presets import progan
+from training.draws import Draws
 from training.moment import Moment
 from training.objectives.objective import Element
 from training.objectives.wgan_gp import WGANGP
@@ -20,7 +20,13 @@ from training.state import TrainState
 from training.step import averaged_pairs, gradients_of, update_average
 
 NEAR = np.float32(2e-6)  # Float32 sums of a convolution differ by as much between processors.
-Fixed = collections.namedtuple('Fixed', 'latents factors')  # What Draws hold.
+
+
+def fixed(latents, factors=None):
+    """Draws of these latents and factors."""
+    n = len(latents)
+    return Draws(tf.constant(latents), tf.zeros([n]) if factors is None else tf.constant(factors), 0,
+                 tf.constant(0, tf.int64), n, 0)
 
 
 def objective_of(network, **settings):
@@ -34,27 +40,26 @@ def labels_of(labels, n):
 def discriminator_loss(G, D, reals, labels, latents, factors, level, fade, **settings):
     labels = labels_of(labels, len(reals))
     return objective_of(D, **settings).discriminator_loss(
-        Moment(G, D, level, fade), Element(tf.constant(reals), labels, labels), Fixed(tf.constant(latents), factors))
+        Moment(G, D, level, fade), Element(tf.constant(reals), labels, labels), fixed(latents, factors))
 
 
 def generator_loss(G, D, latents, labels, level, fade, in_halves=False):
     labels = labels_of(labels, len(latents))
     return objective_of(D).generator_loss(
         Moment(G, D, level, fade, halves='GD' if in_halves else ''), Element(None, labels, labels),
-        Fixed(tf.constant(latents), None))
+        fixed(latents))
 
 
 def d_gradients(state, reals, labels, latents, factors, level, fade):
     labels = labels_of(labels, len(reals))
     D_step, _ = objective_of(state.D).round()
-    return gradients_of(D_step, state, Element(reals, labels, labels), Fixed(latents, factors), level, fade)
+    return gradients_of(D_step, state, Element(reals, labels, labels), fixed(latents, factors), level, fade)[:2]
 
 
 def g_gradients(state, labels, latents, level, fade, in_halves=False):
     labels = labels_of(labels, len(latents))
     _, G_step = objective_of(state.G).round()
-    return gradients_of(G_step, state, Element(None, labels, labels), Fixed(tf.constant(latents), None), level, fade,
-                        in_halves)
+    return gradients_of(G_step, state, Element(None, labels, labels), fixed(latents), level, fade, in_halves)[:2]
 
 
 class Golden:

@@ -38,7 +38,7 @@ def test_updates_tell_the_statistics_and_move_what_they_train(kind, label_size, 
     for update in objective.round():
         def compute(element, draws, update=update):
             return gradients_of(update, state, element, draws, 0, 0.5)
-        gradients, terms = compute(element, draws)
+        gradients, terms, _ = compute(element, draws)
         assert all(np.all(np.isfinite(gradient)) for gradient in gradients if gradient is not None)
         assert any(np.any(gradient != 0) for gradient in gradients if gradient is not None)
         assert all(term.shape == [n] for term in terms.values()), update.name

@@ -28,6 +28,31 @@ def test_schedule_equals_reference_for_the_golden_presets_and_precisions(goldens
                     phase.tick_nimg / 1000] == row, (key, nimg)
 
 
+def test_schedule_equals_reference_for_stylegans_golden_presets(goldens):
+    golden = json.loads((goldens / 'stylegan' / 'schedule.json').read_text())
+    for key, (preset, devices, resolution) in {'1gpu-1024': ('stylegan-1gpu', 1, 1024),
+                                               '8gpu-256': ('stylegan-8gpus', 8, 256)}.items():
+        ours = schedule([preset], resolution, devices)
+        for kimg, *row in golden[key]:
+            phase = ours.at(kimg * 1000)
+            assert [phase.lod, phase.resolution, phase.minibatch, phase.G_learning_rate, phase.D_learning_rate,
+                    phase.tick_nimg / 1000] == row, (key, kimg)
+
+
+@pytest.mark.parametrize('names, devices, minibatches, learning_rates', [
+    (['stylegan-1gpu'], 1, [128, 128, 64, 32, 16, 8, 4, 4], [.001] * 4 + [.0015, .002, .003, .003]),
+    (['stylegan-2gpus'], 2, [256, 128, 64, 32, 16, 8, 8, 8], [.001] * 4 + [.0015, .002, .003, .003]),
+    (['stylegan-4gpus'], 4, [256, 128, 64, 32, 16, 16, 16, 16], [.001] * 4 + [.0015, .002, .003, .003]),
+    (['stylegan-8gpus', 'wgan-gp'], 8, [256, 128, 64, 32, 32, 32, 32, 32], [.001] * 4 + [.0015, .002, .002, .002])])
+def test_stylegans_presets_start_at_8_with_the_table_of_their_devices(names, devices, minibatches, learning_rates):
+    phases = [schedule(names, devices=devices).at(i * 1_200_000) for i in range(8)]
+    assert [phase.resolution for phase in phases] == [8, 16, 32, 64, 128, 256, 512, 1024]
+    assert [phase.minibatch for phase in phases] == minibatches
+    assert [phase.G_learning_rate for phase in phases] == learning_rates
+    assert phases[0].Gs_decay == pytest.approx(0.5 ** (minibatches[0] / 10_000))
+    assert schedule([*names, 'nosmoothing'], devices=devices).at(0).Gs_decay == 0
+
+
 @pytest.mark.parametrize('preset, devices, minibatches, learning_rates', [
     ('v1-1gpu', 1, [16, 16, 16, 16, 16, 16, 14, 6, 3], [.001] * 9),
     ('v2-1gpu', 1, [128, 128, 128, 64, 32, 16, 8, 4, 4], [.001] * 8 + [.0015]),

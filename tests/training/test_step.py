@@ -37,7 +37,7 @@ class Setup:
         with self.strategy.scope():
             self.state = make_state(self.dataset, config.network, POLICIES[precision], 7,
                                     **dataclasses.asdict(config.optimizer))
-            objective = objective or WGANGP(config.loss, self.dataset.label_size, D_repeats)
+            objective = objective or WGANGP(config.loss, self.state.D.num_logits, D_repeats)
         self.iteration = Iteration(self.strategy, self.state, objective, seed=3, rounds=rounds, jit=jit)
         self.minibatches = rounds * self.iteration.minibatches
         self.nimg = 0

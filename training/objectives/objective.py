@@ -26,10 +26,10 @@ class Update(NamedTuple):
 
 
 class Objective:
-    """Losses and the order of the steps. Made of a loss section, the number of label components and train.D_repeats."""
+    """Losses and the order of the steps. Made of a loss section, the number of D's label logits and train.D_repeats."""
 
-    def __init__(self, settings: LossSection, label_size: int = 0, D_repeats: int = 1):
-        self.settings, self.label_size, self.D_repeats = settings, label_size, D_repeats
+    def __init__(self, settings: LossSection, num_logits: int = 0, D_repeats: int = 1):
+        self.settings, self.num_logits, self.D_repeats = settings, num_logits, D_repeats
         self.variables: dict[str, tf.Variable] = {}  # By name; kept beside the networks, in every checkpoint.
 
     @property
@@ -40,13 +40,3 @@ class Objective:
     def round(self) -> list[Update]:
         """The updates in their order. A round shows D as many minibatches of reals as its updates see."""
         raise NotImplementedError
-
-    def D_then_G(self, discriminator_loss, generator_loss):
-        """ProGAN's round: `D_repeats` D steps, each with reals of its own and followed by the average, then one G step."""
-        return [*(Update('D', 'D_loss', discriminator_loss, averages=True, minibatch=i) for i in range(self.D_repeats)),
-                Update('G', 'G_loss', generator_loss, minibatch=self.D_repeats - 1)]
-
-
-def label_penalty(labels, logits):
-    """AC-GAN's cross entropy of label logits. [N, label_size], [N, label_size] -> [N]"""
-    return tf.nn.softmax_cross_entropy_with_logits(labels, logits)

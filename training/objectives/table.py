@@ -1,4 +1,6 @@
 """The closed table of objectives: kind of loss -> class."""
+from training.objectives.hinge import Hinge
+from training.objectives.logistic import Logistic
 from training.objectives.wgan_gp import WGANGP
 
-OBJECTIVES = {'wgan_gp': WGANGP}
+OBJECTIVES = {'wgan_gp': WGANGP, 'logistic': Logistic, 'hinge': Hinge}

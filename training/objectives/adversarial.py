@@ -1,0 +1,74 @@
+"""What G against D has in common, whatever their losses of scores: ProGAN's rounds, label terms, gradients at images."""
+import tensorflow as tf
+
+from training.objectives.objective import Objective, Update
+
+
+class Adversarial(Objective):
+    """A subclass gives the losses of scores; AC-GAN's label terms come to them where D has label logits."""
+
+    penalties: list[str]  # Names of what the subclass's D loss tells beside the scores.
+
+    @property
+    def statistics(self):
+        labels = ['label_penalty_reals', 'label_penalty_fakes', 'G_label_penalty_fakes'] if self.num_logits else []
+        return ['D_loss', 'G_loss', 'real_scores', 'fake_scores', *self.penalties, *labels]
+
+    def round(self):
+        """`D_repeats` D steps, each with reals of its own and followed by the average, then one G step."""
+        return [*(Update('D', 'D_loss', self.discriminator_loss, averages=True, minibatch=i) for i in range(self.D_repeats)),
+                Update('G', 'G_loss', self.generator_loss, minibatch=self.D_repeats - 1)]
+
+    def of_fakes(self, scores):
+        """G's loss of the fakes' scores. [N] -> [N]"""
+        raise NotImplementedError
+
+    def of_both(self, at, reals, fakes, labels, draws):
+        """D's loss -> (loss [N], {penalty: [N]}, (real scores, real logits), (fake scores, fake logits))."""
+        raise NotImplementedError
+
+    def generator_loss(self, at, element, draws):
+        """of_fakes(score(G(z, y), y)) + cond_weight * xent(y, logits)."""
+        labels = element.random_labels
+        scores, logits = at.D(at.G(draws, labels), labels)
+        loss, terms = self.of_fakes(scores), {}
+        if self.num_logits:
+            terms['G_label_penalty_fakes'] = label_penalty(labels, logits)
+            loss += self.settings.cond_weight * terms['G_label_penalty_fakes']
+        return loss, terms
+
+    def discriminator_loss(self, at, element, draws):
+        """of_both(reals, fakes) + cond_weight (xent(reals) + xent(fakes)); the fakes have the labels of the reals."""
+        reals, labels = element.reals, element.labels
+        fakes = tf.cast(at.G(draws, labels), reals.dtype)
+        loss, terms, (real_scores, real_logits), (fake_scores, fake_logits) = self.of_both(at, reals, fakes, labels, draws)
+        terms |= {'real_scores': real_scores, 'fake_scores': fake_scores}
+        if self.num_logits:
+            terms['label_penalty_reals'] = label_penalty(labels, real_logits)
+            terms['label_penalty_fakes'] = label_penalty(labels, fake_logits)
+            loss += self.settings.cond_weight * (terms['label_penalty_reals'] + terms['label_penalty_fakes'])
+        return loss, terms
+
+
+def label_penalty(labels, logits):
+    """AC-GAN's cross entropy of label logits. [N, label_size], [N, label_size] -> [N]"""
+    return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+
+
+def judge(at, reals, fakes, labels):
+    """-> (scores [N], logits) of the reals, and of the fakes."""
+    # One pass for both: their stddev groups stay apart. Larger matrices, half the calls.
+    scores, logits = at.D(tf.concat([reals, fakes], 0), tf.concat([labels, labels], 0), num_batches=2)
+    return zip(tf.split(scores, 2), tf.split(logits, 2), strict=True)
+
+
+def judge_with_gradient(at, images, labels):
+    """-> (scores [N], logits, [N]): the last the squared norm of the score's gradient at the images at full resolution."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        scores, logits = at.D(images, labels)
+        total = tf.reduce_sum(scores) * at.loss_scale  # Which keeps the gradient from underflowing in float16.
+    gradients = tape.gradient(total, images) / at.loss_scale
+    squares = tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])
+    # The norm is that of the full-resolution gradient: a pixel here spreads over 4^level pixels, 1/4^level to each.
+    return scores, logits, squares / 4 ** at.level
