@@ -100,7 +100,7 @@ def main(data_dir, folder, kills, seed=1):
     draw, folder = random.Random(seed), pathlib.Path(folder)
 
     def run_of(name):
-        return folder / name / '000-v2-1gpu-cond-nogrowing'
+        return folder / name / '000-blobs-v2-1gpu-cond-nogrowing'
 
     def arguments(name):
         places = [f'--results_dir={folder / name}', f'--data_dir={data_dir}']
