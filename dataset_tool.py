@@ -1,11 +1,12 @@
 """Builds, shows and checks data sets: `python dataset_tool.py` lists the commands."""
+import runtime  # isort: skip (it tells what is not installed)
+
 import difflib
 import inspect
-import textwrap
 
 from absl import flags
 
-import runtime
+from command_line import Command, check_flags, explain
 from data import faces, folders, inspection, sources, toyfaces
 from data.build import build
 from data.writer import check_target
@@ -63,6 +64,7 @@ flags.DEFINE_integer('seed', None, 'Seed of what is drawn (default: 0).')
 flags.DEFINE_bool('ignore_labels', None, 'Compare the images only.')
 flags.DEFINE_string('output', None, 'File that the contact sheet is written to.')
 flags.DEFINE_integer('start', None, 'First image of the contact sheet.')
+flags.DEFINE_bool('overwrite', None, 'Replaces a contact sheet that exists.')
 flags.DEFINE_bool('show', None, 'Opens the contact sheet in a viewer too.')
 
 
@@ -77,30 +79,23 @@ def parameters(command):
 
 
 def usage(command):
-    """One line: the command, its arguments and its flags."""
-    positional, switches = parameters(command)
-    places = [name.upper() if required else f'[{name.upper()}]' for name, required in positional.items()]
-    return ' '.join([command, *places, *(f'[--{name}]' for name in switches if name not in BUILD_FLAGS)])
+    """One line: the command and its arguments."""
+    places = [name.upper() if required else f'[{name.upper()}]' for name, required in parameters(command)[0].items()]
+    return ' '.join([command, *places])
 
 
-def overview():
-    """What `python dataset_tool.py` prints: every command and what it does."""
-    lines = ['usage: python dataset_tool.py COMMAND. All create commands take '
-             + ' '.join(f'[--{name}]' for name in BUILD_FLAGS), '--help explains the flags.']
-    for command, function in (SOURCES | TOOLS).items():
-        about = inspect.getdoc(function).split('\n\n')[0]
-        lines += ['', usage(command), textwrap.indent(textwrap.fill(about, 100), '    ')]
-    return '\n'.join(lines)
+def described():
+    """{name: Command} of all commands."""
+    return {name: Command(usage(name), inspect.getdoc(function), (*parameters(name)[1], *parameters(name)[0].keys() & set(
+        flags.FLAGS))) for name, function in (SOURCES | TOOLS).items()}
 
 
 def parse(command, values):
     """Arguments of a command by name, from its values on the command line and the flags that were given."""
-    positional, switches = parameters(command)
-    known = {name for each in (*SOURCES, *TOOLS) for names in parameters(each) for name in names}
-    given = {name: flags.FLAGS[name].value for name in known & set(flags.FLAGS) if flags.FLAGS[name].present}
-    foreign = sorted(set(given) - set(switches) - set(positional))
-    if foreign:
-        raise ValueError(f'{command} has no flag --{foreign[0]}; usage: {usage(command)}.')
+    commands = described()
+    check_flags(command, commands)
+    positional = parameters(command)[0]
+    given = {name: flags.FLAGS[name].value for name in commands[command].flags if flags.FLAGS[name].present}
     places = [name for name in positional if name not in given]
     if not sum(positional[name] for name in places) <= len(values) <= len(places):
         raise ValueError(f'usage: python dataset_tool.py {usage(command)}.')
@@ -118,7 +113,7 @@ def create(command, tfrecord_dir, **arguments):
 
 def main(argv):
     if len(argv) < 2:
-        print(overview())
+        print(explain(argv, main, described()))
         return
     command, *values = argv[1:]
     if command not in SOURCES | TOOLS:
@@ -136,4 +131,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-    runtime.run(main)
+    runtime.run(main, described())

@@ -13,6 +13,11 @@ import os
 
 from absl import flags, logging
 
+import runs
+from command_line import check_needed
+from files import check_folder, check_new, locked
+from official.locate import find_network
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string('run', None, 'Score all snapshots of a run: latest (the default), a number, a name or a path.')
 flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
@@ -29,6 +34,7 @@ flags.DEFINE_string('inception', None, 'inception-2015-12-05.tgz or its .pb; by 
 flags.DEFINE_string('inception_sha256', None, 'Refuse an Inception file with another SHA-256.')
 flags.DEFINE_string('statistics', None, 'Use these FID statistics of reals (.npz with mu and sigma).')
 flags.DEFINE_string('save_statistics', None, 'Write the FID statistics of the reals to this .npz (needs fid in --metrics).')
+flags.DEFINE_bool('overwrite', False, 'Replace a file of --save_statistics that exists.')
 flags.DEFINE_string('cache', None, 'Folder for the Inception graph and features of reals (default: ~/.cache/progan).')
 flags.DEFINE_string('scratch', None, 'Folder for temporary files that hold SWD\'s descriptors in place of memory.')
 flags.DEFINE_integer('minibatch', None, 'Images at a time (default: by resolution).', lower_bound=1)
@@ -42,16 +48,35 @@ def main(argv):
         raise ValueError(f'{argv[1]!r} is not a flag; did you mean --network={argv[1]}?')
     if sum(value is not None for value in (FLAGS.run, FLAGS.network, FLAGS.fake)) > 1:
         raise ValueError('--run, --network and --fake each name what to score; give one of them.')
-    from metrics.table import parse_specs  # Late: --help needs no TensorFlow.
+    sources = located()  # All that needs no TensorFlow is told before it is imported.
+    from metrics.table import parse_specs
     specs = parse_specs(FLAGS.metrics, FLAGS.num_images)
     if not specs:
         raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim.')
-    specs, graph = with_inception(specs)
-    if FLAGS.save_statistics and not any('real_statistics' in spec.metric.takes for spec in specs):
-        raise ValueError('--save_statistics needs fid in --metrics, and the Inception graph.')
+    with_features = any(spec.needs_inception for spec in specs)
+    check_needed('fid, is, kid or pr in --metrics', with_features, ('inception', 'inception_sha256'))
+    of_reals = any('real_statistics' in spec.metric.takes for spec in specs)
+    check_needed('fid in --metrics', of_reals, ('statistics', 'save_statistics'))
     with contextlib.ExitStack() as held:
-        evaluation, rows = (score_images if FLAGS.fake else score_networks)(specs, graph, held)
+        evaluation, rows = score_images(specs, held) if FLAGS.fake else score_networks(specs, held, *sources)
         report(evaluation, rows)
+
+
+def located():
+    """(paths, run_dir): the snapshots to score, newest first, and the folder they are in; OSError for what is not there."""
+    for path in (FLAGS.real, FLAGS.fake, FLAGS.inception, FLAGS.statistics):
+        if path and not os.path.exists(path):
+            raise FileNotFoundError(f'There is no {path}; give what exists.')
+    if FLAGS.save_statistics:
+        check_new(FLAGS.save_statistics, FLAGS.overwrite)
+    check_folder(FLAGS.output_dir or '.')
+    if FLAGS.fake:
+        return None
+    if FLAGS.network:
+        path = find_network(FLAGS.network, FLAGS.results_dir)
+        return [path], os.path.dirname(os.path.abspath(path))
+    run_dir = runs.locate(FLAGS.results_dir, FLAGS.run or 'latest')
+    return [path for _, path in reversed(runs.snapshots(run_dir))] or [find_network(run_dir)], run_dir
 
 
 def with_inception(specs):
@@ -73,18 +98,11 @@ def with_inception(specs):
         return [spec for spec in specs if spec not in needing], None
 
 
-def score_networks(specs, graph, held):
-    """Measures the snapshots of a run, newest first, or one network. -> (RunEvaluation, rows); locks go to `held`."""
-    import runs
+def score_networks(specs, held, paths, run_dir):
+    """Measures snapshots, which are in one folder. -> (RunEvaluation, rows); locks go to `held`."""
     from metrics.image_sets import open_images
-    from official.locate import find_network, load_network, suit_threads
+    from official.locate import load_network, suit_threads
 
-    if FLAGS.network:
-        paths = [find_network(FLAGS.network, FLAGS.results_dir)]
-        run_dir = os.path.dirname(os.path.abspath(paths[0]))
-    else:
-        run_dir = runs.locate(FLAGS.results_dir, FLAGS.run or 'latest')
-        paths = [path for _, path in reversed(runs.snapshots(run_dir))] or [find_network(run_dir)]
     suit_threads(paths[0])
     resolution = load_network(paths[0], names=['Gs']).Gs.resolution
     in_run = os.path.exists(os.path.join(run_dir, 'config.json'))
@@ -92,8 +110,7 @@ def score_networks(specs, graph, held):
         reals, mirror = open_images(FLAGS.real, resolution, FLAGS.max_pixels), False
     else:
         reals, mirror = reals_of_run(run_dir) if in_run else (None, False)
-    evaluation = make(FLAGS.output_dir or (run_dir if in_run else '.'), specs, resolution, reals, mirror, graph,
-                      held)
+    evaluation = make(FLAGS.output_dir or (run_dir if in_run else '.'), specs, resolution, reals, mirror, held)
 
     rows = []
     for path in paths:
@@ -113,7 +130,7 @@ def reals_of_run(run_dir):
     return open_dataset(data.dir, data.name, data.resolution, data.label_size), data.mirror
 
 
-def score_images(specs, graph, held):
+def score_images(specs, held):
     """Measures one set of images against another. -> (RunEvaluation, rows); locks go to `held`."""
     from metrics.image_sets import open_images
     fakes = open_images(FLAGS.fake, max_pixels=FLAGS.max_pixels)
@@ -127,19 +144,21 @@ def score_images(specs, graph, held):
     if reals and reals.resolution != fakes.resolution and one_size:
         raise ValueError(f"{one_size[0]} compares images of one size, but '{FLAGS.real}' holds {reals.resolution}x"
                          f"{reals.resolution}, '{FLAGS.fake}' {fakes.resolution}x{fakes.resolution}.")
-    evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, graph, held)
+    evaluation = make(FLAGS.output_dir or '.', specs, fakes.resolution, reals, False, held)
     evaluation.measure(fakes.name, None, evaluation.images_of(fakes), again=True)  # The files may have changed.
     return evaluation, [(fakes.name, None)]
 
 
-def make(folder, specs, resolution, reals, mirror, graph, held):
+def make(folder, specs, resolution, reals, mirror, held):
     """The RunEvaluation that the flags describe; its folder is locked before it reads what is on record."""
-    import files
     from metrics.frechet_inception_distance import load_statistics
     from metrics.run_evaluation import RunEvaluation
     from serving.generate import first_devices
+    specs, graph = with_inception(specs)
+    if FLAGS.save_statistics and not any('real_statistics' in spec.metric.takes for spec in specs):
+        raise ValueError('--save_statistics needs the Inception graph; give it with --inception.')
     os.makedirs(folder, exist_ok=True)
-    held.enter_context(files.locked(folder, 'evaluated', 'wait for it, or give another --output_dir', 'metrics.lock'))
+    held.enter_context(locked(folder, 'evaluated', 'wait for it, or give another --output_dir', 'metrics.lock'))
     return RunEvaluation(
         folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, graph,
         load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch,

@@ -5,11 +5,14 @@ import contextlib
 import json
 import os
 import pathlib
+import tempfile
 
 import numpy as np
 from absl import flags
 
 import files
+from command_line import check_needed
+from official.locate import find_network
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -21,6 +24,7 @@ flags.DEFINE_enum('dtype', 'float32', ['float32', 'float16', 'bfloat16'], 'Activ
 flags.DEFINE_enum('labels', 'classes', ['classes', 'numbers'], 'What labels of several numbers are: classes, and the model '
                   'refuses others than shares that sum to 1, or any numbers.')
 flags.DEFINE_bool('freeze', False, 'Weights as constants of the SavedModel, not as variables.')
+flags.DEFINE_bool('overwrite', False, 'Replace generator.keras, .tflite, .onnx and the server\'s config files in --out.')
 
 
 def main(argv):
@@ -35,17 +39,22 @@ def main(argv):
     if FLAGS.dtype != 'float32' and {'tflite', 'onnx'} & set(FLAGS.formats):
         raise ValueError(f'--dtype={FLAGS.dtype} is for saved_model and keras; export tflite and onnx in float32.')
 
-    from networks.architectures import copy_of
-    from official.locate import find_network, load_network
+    check_needed('saved_model in --formats', 'saved_model' in FLAGS.formats, ('freeze',))
+    files.check_folder(FLAGS.out)
+    for name in set(FLAGS.formats) - {'saved_model'}:
+        files.check_new(os.path.join(FLAGS.out, f'generator.{name}'), FLAGS.overwrite)
     source = find_network(FLAGS.network, FLAGS.results_dir)
+    from networks.architectures import copy_of  # Late: what is wrong above is told before TensorFlow is imported.
+    from official.locate import load_network
     snapshot = load_network(source, names=('Gs', 'D'))
-    Gs, D = snapshot.Gs, snapshot.D
+    original, Gs, D = snapshot.Gs, snapshot.Gs, snapshot.D
     if FLAGS.dtype != 'float32':
         Gs, D = (copy_of(network, f'mixed_{FLAGS.dtype}') for network in (Gs, D))
     lod = Gs.stored_lod if FLAGS.lod is None else Gs.check_lod(FLAGS.lod)
     with staged(FLAGS.out) as (folder, version):
         for name in dict.fromkeys(FLAGS.formats):
-            writers[name](os.path.join(folder, version) if name == 'saved_model' else folder, Gs, D, lod)
+            run = writers[name](os.path.join(folder, version) if name == 'saved_model' else folder, Gs, D, lod)
+            check(name, run, original, Gs, lod)
         if 'saved_model' in FLAGS.formats:
             with open(os.path.join(folder, version, 'assets.extra', 'network.json'), 'w') as file:
                 json.dump({'source': os.path.basename(source), 'nimg': snapshot.nimg, 'lod': lod,
@@ -70,6 +79,8 @@ def staged(base):
             version = str(max([int(name) for name in os.listdir(base) if name.isdecimal()], default=0) + 1)
             yield folder, version
             for name in os.listdir(folder):
+                if name.endswith('.config') and os.path.exists(os.path.join(base, name)) and not FLAGS.overwrite:
+                    continue  # The user's own settings, perhaps.
                 move = files.move_folder if os.path.isdir(os.path.join(folder, name)) else files.replace
                 move(os.path.join(folder, name), os.path.join(base, name))
     except BlockingIOError:  # Another export.
@@ -84,17 +95,16 @@ def staged(base):
 
 
 def export_saved_model(folder, Gs, D, lod):
-    """The SavedModel with all signatures in `folder`, and the server's config files beside it."""
+    """The SavedModel with all signatures in `folder`, and the server's config files beside it. -> see `check`"""
     import tensorflow as tf
 
     from serving import signatures
     signatures.write_saved_model(folder, signatures.signatures(Gs, D, lod, FLAGS.freeze, FLAGS.labels == 'classes'))
-    served = tf.saved_model.load(folder).signatures['serving_default']
-    check('saved_model', Gs, lod, lambda latents, labels: served(
-        latents=tf.constant(latents), **({'labels': tf.constant(labels)} if Gs.label_size else {}))['images'].numpy())
     for name, text in (('batching.config', signatures.BATCHING_CONFIG), ('monitoring.config', signatures.MONITORING_CONFIG)):
         with open(os.path.join(os.path.dirname(folder), name), 'w') as file:
             file.write(text)
+    served = tf.saved_model.load(folder).signatures['serving_default']
+    return lambda inputs: served(**{name: tf.constant(value) for name, value in inputs.items()})['images'].numpy()
 
 
 def export_keras(folder, Gs, D, lod):
@@ -109,35 +119,26 @@ def export_keras(folder, Gs, D, lod):
     finally:
         Gs.lod.assign(before)
     loaded = keras.saving.load_model(path)
-    check('keras', Gs, lod, lambda latents, labels: to_uint8(loaded.generate(latents, labels, loaded.stored_lod)).numpy())
+    return lambda inputs: to_uint8(loaded.generate(**inputs, lod=loaded.stored_lod)).numpy()
 
 
 def export_tflite(folder, Gs, D, lod):
-    """The generator as .tflite: latents (and labels) [N, ...] -> uint8 images; resize the inputs for N other than 1."""
+    """The generator as .tflite, with the SavedModel's signature serving_default: any N."""
     import tensorflow as tf
 
-    from serving.signatures import freeze_variables, generator
-    # Constants: of Keras 3 variables the converter writes uninitialized memory.
-    model = tf.lite.TFLiteConverter.from_concrete_functions([freeze_variables(generator(Gs, lod))]).convert()
-    path = os.path.join(folder, 'generator.tflite')
+    from serving.signatures import constant_generator
+    module, path = tf.Module(), os.path.join(folder, 'generator.tflite')
+    with tempfile.TemporaryDirectory() as saved:
+        tf.saved_model.save(module, saved, {'serving_default': constant_generator(Gs, lod)})
+        model = tf.lite.TFLiteConverter.from_saved_model(saved).convert()
     with open(path, 'wb') as file:
         file.write(model)
-
-    def run(latents, labels):
-        interpreter = tf.lite.Interpreter(model_path=path)
-        inputs = {'latents': latents, 'labels': labels}
-        for details in interpreter.get_input_details():
-            interpreter.resize_tensor_input(details['index'], _by_name(inputs, details['name']).shape)
-        interpreter.allocate_tensors()
-        for details in interpreter.get_input_details():
-            interpreter.set_tensor(details['index'], _by_name(inputs, details['name']))
-        interpreter.invoke()
-        return interpreter.get_tensor(interpreter.get_output_details()[0]['index'])
-    check('tflite', Gs, lod, run)
+    runner = tf.lite.Interpreter(path).get_signature_runner('serving_default')
+    return lambda inputs: runner(**inputs)['images']
 
 
 def export_onnx(folder, Gs, D, lod):
-    """The generator as generator.onnx: latents (and labels) [N, ...] -> uint8 images."""
+    """The generator as generator.onnx, with the SavedModel's names: any N."""
     try:
         import onnxruntime
         import tf2onnx
@@ -146,31 +147,41 @@ def export_onnx(folder, Gs, D, lod):
 
     from serving.signatures import generator
     path, function = os.path.join(folder, 'generator.onnx'), generator(Gs, lod)
-    tf2onnx.convert.from_function(function, function.input_signature, opset=17, output_path=path)
+    model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=17)
+    output, = model.graph.output
+    for node in model.graph.node:  # The converter knows no names of outputs.
+        node.output[:] = ['images' if name == output.name else name for name in node.output]
+        node.input[:] = ['images' if name == output.name else name for name in node.input]
+    output.name = 'images'
+    with open(path, 'wb') as file:
+        file.write(model.SerializeToString())
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
-    check('onnx', Gs, lod, lambda latents, labels: session.run(None, {
-        node.name: _by_name({'latents': latents, 'labels': labels}, node.name) for node in session.get_inputs()})[0])
+    return lambda inputs: session.run(['images'], inputs)[0]
 
 
-def _by_name(inputs, name):
-    return next(value for key, value in inputs.items() if key in name)
+def check(format, run, original, Gs, lod):
+    """Compares the pictures of an exported generator, run({'latents': ..}) -> uint8, with those of the network it is of.
 
-
-def check(format, Gs, lod, run):
-    """Compares the pictures of an exported generator, `run(latents, labels)`, with the original's."""
+    `original` is that network in float32, `Gs` the same in the --dtype that was asked for.
+    """
     from serving.generate import generate_images
     from serving.latents import labels_of
     n = 2
-    latents = np.random.RandomState(0).randn(n, Gs.latent_size).astype(np.float32)
-    labels = labels_of(np.arange(n) % Gs.label_size, Gs.label_size) if Gs.label_size else None
-    expected = np.concatenate([*generate_images(Gs, latents, labels, lod)]).astype(int)
-    difference = np.abs(run(latents, np.zeros([n, 0], np.float32) if labels is None else labels) - expected)
+    inputs = {'latents': np.random.RandomState(0).randn(n, Gs.latent_size).astype(np.float32)}
+    if Gs.label_size:
+        inputs['labels'] = labels_of(np.arange(n) % Gs.label_size, Gs.label_size)
+    pictures = run(inputs).astype(int)
+
+    def difference(network):
+        return np.abs(pictures - np.concatenate([*generate_images(network, lod=lod, **inputs)]))
+    converted = difference(Gs)
     allowed = 1 if FLAGS.dtype == 'float32' else 8  # Half precision rounds differently in differently fused kernels.
-    if difference.max() > allowed or (FLAGS.dtype == 'float32' and (difference > 0).mean() > 0.001):
-        raise ValueError(f'The {format} model gives other pictures than {FLAGS.network}, up to {difference.max()} '
+    if converted.max() > allowed or (FLAGS.dtype == 'float32' and (converted > 0).mean() > 0.001):
+        raise ValueError(f'The {format} model gives other pictures than {FLAGS.network}, up to {converted.max()} '
                          f'levels apart, and was removed; use another of the --formats.')
-    print(f'{format}: pictures at most {difference.max()} levels from the original in '
-          f'{(difference > 0).mean():.2%} of values')
+    lost = converted if Gs is original else difference(original)
+    print(f'{format}: {FLAGS.dtype} pictures at most {lost.max()} of 255 levels from the network in float32, '
+          f'different in {(lost > 0).mean():.2%} of values')
 
 
 if __name__ == '__main__':

@@ -38,6 +38,26 @@ def replacing(path):
             os.remove(partial)
 
 
+def check_new(path, overwrite=False):
+    """OSError unless a file can be made there: its folder can be written, and no such file exists or `overwrite` is set."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(f'{path} is a folder; give the name of a file.')
+    if os.path.exists(path) and not overwrite:
+        raise FileExistsError(f'{path} exists already; give another name, or --overwrite to replace it.')
+    check_folder(os.path.dirname(path))
+
+
+def check_folder(path):
+    """OSError unless files can be written into a folder, which may have to be made first."""
+    there = os.path.abspath(path)
+    while not os.path.exists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise NotADirectoryError(f'{there} is a file, so there can be no folder {path}; give another name.')
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f'{there} may not be written; give another folder or check permissions.')
+
+
 @contextlib.contextmanager
 def writing(path):
     """OSError says that `path` could not be written where what is within fails to write."""

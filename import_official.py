@@ -1,22 +1,29 @@
 """Turns an official network pickle into a snapshot: `python import_official.py IN.pkl OUT.h5 --verify`."""
 import runtime  # isort: skip (it must come before TensorFlow)
 
+import os
+
 import numpy as np
 from absl import flags
 
-from files import sha256, sha256_of
+from files import check_new, sha256, sha256_of
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool('verify', False, 'Print checksums and parameter counts, and write a sample grid OUT.png.')
+flags.DEFINE_bool('overwrite', False, 'Replace files that exist.')
 
 
 def main(argv):
-    from networks.snapshot import save_snapshot
-    from official.load import load_official
-    if len(argv) != 3 or not argv[2].endswith('.h5'):
+    if len(argv) != 3 or os.path.splitext(argv[2])[1] not in ('', '.h5'):
         raise ValueError('Two arguments are needed: an official network .pkl and the snapshot .h5 to write, e.g. '
                          'import_official.py karras2018iclr-celebahq-1024x1024.pkl celebahq.h5.')
-    source, target = argv[1:]
+    source, target = argv[1], f'{argv[2].removesuffix(".h5")}.h5'
+    if not os.path.isfile(source):
+        raise FileNotFoundError(f'There is no file {source}; give an official network .pkl.')
+    for path in [target, picture_of(target)][:1 + FLAGS.verify]:
+        check_new(path, FLAGS.overwrite)
+    from networks.snapshot import save_snapshot  # Late: what is wrong above is told before TensorFlow is imported.
+    from official.load import load_official
     snapshot = load_official(source)
     save_snapshot(target, snapshot.G, snapshot.D, snapshot.Gs)
     Gs = snapshot.Gs
@@ -49,9 +56,13 @@ def verify(source, target):
     latents = np.random.RandomState(1000).randn(n, Gs.latent_size)
     labels = labels_of(np.arange(n) // size[0] % Gs.label_size, Gs.label_size) if Gs.label_size else None
     images = np.concatenate([*generate_images(Gs, latents, labels)])
-    picture = f'{target.removesuffix(".h5")}.png'
-    save_png(tile(images, size), picture)
-    print(f'{picture}: {n} images at lod {Gs.lod.numpy():g}')
+    save_png(tile(images, size), picture_of(target))
+    print(f'{picture_of(target)}: {n} images at lod {Gs.lod.numpy():g}')
+
+
+def picture_of(target):
+    """The path of the sample grid of a snapshot."""
+    return f'{target.removesuffix(".h5")}.png'
 
 
 def digest(variables):

@@ -51,9 +51,25 @@ class _KerasExtras:
 
 sys.meta_path[:0] = [_KerasExtras(), TensorFlowFinder()]
 
+
+def _explain_missing(kind, error, trace):
+    """Says in a sentence that a package is not installed; all else is printed as Python does."""
+    package = (getattr(error, 'name', None) or '').partition('.')[0]
+    here = {name.removesuffix('.py') for name in os.listdir(os.path.dirname(os.path.abspath(__file__)))}
+    if not issubclass(kind, ModuleNotFoundError) or package in here or '--traceback' in sys.argv:
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f'{os.path.basename(sys.argv[0])}: {package} is not installed for {sys.executable}; run make setup, then '
+          f'. .venv/bin/activate.', file=sys.stderr)
+
+
+sys.excepthook = _explain_missing  # Early: the packages that follow may be missing, too.
+
 from absl import app, flags, logging
 
-_TRACEBACK = flags.DEFINE_bool('traceback', False, 'Print the Python traceback of an error too.')
+import command_line
+
+flags.DEFINE_bool('traceback', False, 'Print the Python traceback of an error too.')
 
 
 def two_at_a_time(fmap_max):
@@ -97,7 +113,7 @@ def peak_memory_mib():
 
 def end_with(sentence):
     """Ends the process with a sentence and status 1 from any thread, whatever the others wait for."""
-    print(f'{os.path.basename(sys.argv[0])}: {sentence}', file=sys.stderr)
+    print(f'{command_line.program()}: {sentence}', file=sys.stderr)
     end_at_once()
 
 
@@ -114,22 +130,28 @@ def _is_chatter(record):
     return record.levelno <= python_logging.INFO or 'tf.function retracing' in str(record.msg)
 
 
-def run(main):
-    """Runs `main(argv)` as a command.
+def run(main, commands=None):
+    """Runs `main(argv)` as a program; where it has several `commands`, {name: command_line.Command}, argv[1] is one.
 
-    User errors (ValueError, OSError, and what a device has too little of) print one sentence and exit with status 1.
+    --help explains it. User errors (ValueError, OSError, and what a device has too little of) print one sentence and exit
+    with status 1.
     """
-    def guarded(argv):
-        try:
-            return main(argv)
-        except (ValueError, OSError, MemoryError, FloatingPointError) as error:
-            if _TRACEBACK.value:
-                traceback.print_exc()
-            print(f'{os.path.basename(sys.argv[0])}: {error}', file=sys.stderr)
-            sys.exit(1)
+    def guarded(function):
+        def call(argv):
+            try:
+                return function(argv)
+            except (ValueError, OSError, MemoryError, FloatingPointError) as error:
+                if flags.FLAGS['traceback'].value:
+                    traceback.print_exc()
+                print(f'{command_line.program()}: {error}', file=sys.stderr)
+                sys.exit(1)
+        return call
 
+    if command_line.wants_help(sys.argv):
+        print(command_line.explain(sys.argv, main, commands or {}))
+        return
     logging.set_verbosity(logging.INFO)
     handler = logging.get_absl_handler()
     handler.setFormatter(python_logging.Formatter('%(message)s'))
     handler.addFilter(lambda record: 'tensorflow' not in record.pathname or not _is_chatter(record))
-    app.run(guarded)
+    app.run(guarded(main), flags_parser=guarded(command_line.parse))

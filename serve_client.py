@@ -10,7 +10,7 @@ import os
 import numpy as np
 from absl import flags
 
-from files import replacing
+from files import check_new, replacing
 from serving.latents import drawn_classes, labels_of, of_seeds, parse_integers
 from serving.remote import connect, deadline
 
@@ -20,6 +20,7 @@ flags.DEFINE_string('model', 'progan', 'Name of the model on the server.')
 flags.DEFINE_string('seeds', '0-7', 'One picture per seed, e.g. 0-99 or 3,5,8.')
 flags.DEFINE_integer('class', None, 'Class of the pictures, for a conditional network; without it each seed draws its own.')
 flags.DEFINE_string('out', None, 'Folder of the pictures.')
+flags.DEFINE_bool('overwrite', False, 'Replace pictures that exist.')
 flags.DEFINE_integer('minibatch', 8, 'Pictures per request.')
 flags.DEFINE_float('timeout', 300.0, 'Seconds after which all pictures have to be there.')
 
@@ -32,6 +33,9 @@ def main(argv):
     if not 0 < FLAGS.timeout <= 1e6:
         raise ValueError(f'--timeout is {FLAGS.timeout}; use seconds, above 0 and up to a million.')
     seeds = parse_integers(FLAGS.seeds)
+    paths = {seed: os.path.join(FLAGS.out, f'seed{seed:04d}.png') for seed in seeds}
+    for path in paths.values():
+        check_new(path, FLAGS.overwrite)
     service = connect(FLAGS.server, FLAGS.model, FLAGS.minibatch)
     with deadline(FLAGS.timeout, FLAGS.server):
         inputs = inputs_of(seeds, service.inputs())
@@ -40,7 +44,7 @@ def main(argv):
             rows = np.s_[start:start + FLAGS.minibatch]
             pictures = service.pictures({name: value[rows] for name, value in inputs.items()})
             for seed, picture in zip(seeds[rows], pictures, strict=True):
-                with replacing(os.path.join(FLAGS.out, f'seed{seed:04d}.png')) as partial, open(partial, 'wb') as file:
+                with replacing(paths[seed]) as partial, open(partial, 'wb') as file:
                     file.write(picture)
     print(f'{FLAGS.out}: {len(seeds)} pictures')
 

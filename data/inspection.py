@@ -4,14 +4,16 @@ import json
 import os
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from data.parallel import ordered_map
 from data.tfrecords import Dataset
-from files import move_folder, replacing, staging, writing
+from files import check_new, move_folder, staging, writing
+from pictures.pictures import picture_path, pil_image, save_picture
+from pictures.sheets import default_scale, sheet
+from progress import progress
 
 BATCH_BYTES = 2 ** 22  # Of images that are read at a time.
-LABEL_HEIGHT = 12  # Of the text above each image of a contact sheet, in pixels.
+SHEET_GAP = 4  # Pixels between the images of a contact sheet.
 
 
 def _batches(dataset):
@@ -19,11 +21,6 @@ def _batches(dataset):
     some = max(BATCH_BYTES // (dataset.num_channels * dataset.resolution ** 2), 1)
     for start in range(0, dataset.num_images, some):
         yield np.arange(start, min(start + some, dataset.num_images))
-
-
-def _to_image(planes):
-    """uint8 [C, H, W] -> Pillow image."""
-    return Image.fromarray(planes[0] if len(planes) == 1 else planes.transpose(1, 2, 0))
 
 
 def extract(tfrecord_dir, output_dir, *, num_workers=None):
@@ -49,7 +46,9 @@ def _png_name(index):
 
 def _save_png(tfrecord_dir, folder, index):
     image = _open_dataset(tfrecord_dir).read(0, [index])[0]
-    _to_image(image).save(os.path.join(folder, _png_name(index)))
+    path = os.path.join(folder, _png_name(index))
+    with writing(path):
+        pil_image(image.transpose(1, 2, 0)).save(path)
 
 
 @functools.cache
@@ -65,7 +64,7 @@ def compare(tfrecord_dir_a, tfrecord_dir_b, *, ignore_labels=False):
             raise ValueError(f"{what} is {getattr(a, what)} in '{tfrecord_dir_a}' and "
                              f"{getattr(b, what)} in '{tfrecord_dir_b}'.")
     different = []
-    for indices in _batches(a):
+    for indices in progress([*_batches(a)], unit='batches'):
         same = (a.read(0, indices) == b.read(0, indices)).all(axis=(1, 2, 3))
         if not ignore_labels:
             same &= (a.labels[indices] == b.labels[indices]).all(axis=1)
@@ -106,26 +105,25 @@ def verify(tfrecord_dir):
           + ('' if has_manifest else '; the labels cannot be checked, as the data set has no manifest'))
 
 
-def display(tfrecord_dir, *, output=None, start=0, show=False):
+def display(tfrecord_dir, *, output=None, start=0, show=False, overwrite=False):
     """Writes a contact sheet of the images from number `start` on, with their labels, as <name>.png or `output`."""
     dataset = Dataset(tfrecord_dir)
     if not 0 <= start < dataset.num_images:
         raise ValueError(f'--start={start} is not a number from 0 to {dataset.num_images - 1}.')
-    side = max(dataset.resolution, 64)  # Smaller ones would leave no room for the label.
-    columns, rows = max(1920 // side, 3), max(1080 // (side + LABEL_HEIGHT), 2)
+    kind, output = picture_path(output or f'{dataset.name}.png')
+    check_new(output, overwrite)
+    scale = default_scale(dataset.resolution)
+    side = scale * dataset.resolution
+    columns, rows = max(1920 // (side + SHEET_GAP), 3), max(1080 // (side + side // 4 + SHEET_GAP), 2)
     indices = np.arange(start, min(start + columns * rows, dataset.num_images))
-    sheet = Image.new('RGB', (columns * side, rows * (side + LABEL_HEIGHT)))
-    draw, are_classes = ImageDraw.Draw(sheet), _are_classes(dataset.labels)
-    names = dataset.class_names or range(dataset.label_size)
-    for place, (index, image) in enumerate(zip(indices, dataset.read(0, indices), strict=True)):
-        x, y = place % columns * side, place // columns * (side + LABEL_HEIGHT)
-        sheet.paste(_to_image(image).resize((side, side), Image.Resampling.NEAREST), (x, y + LABEL_HEIGHT))
-        label = dataset.labels[index]
+    images = dataset.read(0, indices).transpose(0, 2, 3, 1)
+    are_classes, names = _are_classes(dataset.labels), dataset.class_names or range(dataset.label_size)
+    captions = []
+    for index, label in zip(indices, dataset.labels[indices], strict=True):
         texts = [str(names[label.argmax()])] if are_classes else [f'{number:.3g}' for number in label]
-        draw.text((x + 1, y), ' '.join([f'{index}:', *texts]), 'white')
-    output = output or f'{dataset.name}.png'
-    with replacing(output) as partial:
-        sheet.save(partial, 'PNG')
+        captions.append(' '.join([f'{index}:' if texts else str(index), *texts]))
+    picture = sheet(images, columns, captions, scale=scale, gap=SHEET_GAP)
+    save_picture(picture, output, kind)
     print(f"wrote '{output}': images {indices[0]} to {indices[-1]}")
     if show:
-        sheet.show()
+        pil_image(picture).show()

@@ -10,10 +10,9 @@ import signal
 import sys
 import threading
 
-import tqdm
 from absl import logging
 
-tqdm.tqdm.monitor_interval = 0  # No thread of its own: it would be there when workers are forked.
+from progress import progress
 
 _function = None  # What a worker process computes, given once when it starts.
 
@@ -32,10 +31,9 @@ def ordered_map(function, items, num_workers=None, start=0, chunk=1, on_error='s
         outcomes = _in_processes(function, chunks, num_workers)
     else:
         outcomes = (_outcomes(some, function) for some in chunks)
-    progress = tqdm.tqdm(total=total or len(items), initial=start, unit=' images', disable=None)
-    with contextlib.closing(outcomes), progress:
+    with contextlib.closing(outcomes), progress(total=total or len(items), initial=start) as shown:
         for index, (result, error) in enumerate(itertools.chain.from_iterable(outcomes), start):
-            progress.update()
+            shown.update()
             if error is None:
                 yield index, result
             elif on_error == 'skip':

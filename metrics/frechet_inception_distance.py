@@ -67,6 +67,7 @@ class FID(Collected):
     """Distance of each set of pool_3 features to the reals, which come first or as statistics (mu, sigma)."""
 
     name, sees, columns = 'fid', 'features', ('FID',)
+    axis = 'Fréchet distance\n(lower is better)'
     default_count = 10000
     needs_reals = True
     takes = ('real_statistics',)

@@ -25,6 +25,7 @@ class InceptionScore(Collected):
     """Score of each set of logits (without bias) by itself."""
 
     name, sees, columns = 'is', 'logits', ('IS_mean', 'IS_std')
+    axis = 'Inception score\n(higher is better)'
     default_count = 50000
 
     def __init__(self, splits=10):

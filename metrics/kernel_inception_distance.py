@@ -37,6 +37,7 @@ class KID(Collected):
     """Distance x 1000 of each set of pool_3 features to the reals, which come first."""
 
     name, sees, columns = 'kid', 'features', ('KIDx1e3_mean', 'KIDx1e3_std')
+    axis = 'kernel distance x 1000\n(lower is better)'
     default_count = 10000
     needs_reals = True
     no_repeats = True  # The estimate supposes pairs of different images.

@@ -11,6 +11,7 @@ class Metric:
     name: str             # In --metrics and in the records.
     sees: str             # 'images', uint8 [N, 3, R, R], their 'features' or 'logits' by Inception, or the 'network'.
     columns: tuple        # Names of its values.
+    axis: str             # What its values are, and which are better, beside a plot.
     default_count: int    # Images of each set if no number is asked for: the paper's.
     takes = ()            # Arguments to make it with: some of resolution, num_images, real_statistics, scratch, random; the
                           # attribute `random` is a new RandomState for each set.

@@ -96,6 +96,7 @@ class MSSSIM(Metric):
     """Mean MS-SSIM of the pairs (0, 1), (2, 3), ... of the images fed. Memory: that of one minibatch."""
 
     name, sees, columns = 'msssim', 'images', ('MS-SSIM',)
+    axis = 'similarity of pairs\n(lower is more varied)'
     default_count = 20000
 
     def __init__(self, threads=None):

@@ -1,6 +1,7 @@
 """Which training images are nearest to generated ones (paper, figure 10): does the network copy?"""
 import numpy as np
 
+from data.tfrecords import Dataset
 from metrics.precision_recall import squared_distances
 
 
@@ -40,6 +41,22 @@ class Nearest:
         order = np.argsort(squares, axis=1, kind='stable')[:, :self.k]
         self.squares, self.indices = (np.take_along_axis(a, order, axis=1) for a in (squares, indices))
         self.count += len(rows)
+
+
+def nearest_images(pictures, folder, resolution, k, progress=iter):
+    """The k nearest images of a data set by pixels, then k by features. uint8 [n, R, R, C] -> uint8 [n, 2k, R, R, C]
+
+    Pixels are compared at `resolution`, or at R if that is lower.
+    """
+    n, size, _, channels = pictures.shape
+    dataset, shown = Dataset(folder, min(size, resolution)), Dataset(folder, size)
+    if dataset.num_channels != channels:
+        raise ValueError(f'{folder} holds images of {dataset.num_channels} channels, the network makes {channels}.')
+    box = size // dataset.resolution
+    queries = pictures.reshape(n, size // box, box, size // box, box, channels).mean(axis=(2, 4))
+    queries = np.rint(queries).astype(np.uint8).transpose(0, 3, 1, 2)
+    found = np.concatenate(nearest(queries, dataset, k, progress=progress), axis=1)  # [n, 2k]
+    return shown.read(0, found.reshape(-1)).transpose(0, 2, 3, 1).reshape(n, -1, size, size, channels)
 
 
 def nearest(queries, dataset, k, minibatch=256, progress=iter):

@@ -47,6 +47,7 @@ class PrecisionRecall(Collected):
     """Precision and recall of each set of pool_3 features against the reals, which come first."""
 
     name, sees, columns = 'pr', 'features', ('Precision', 'Recall')
+    axis = 'share of images\n(higher is better)'
     default_count = 10000
     needs_reals = True
     no_repeats = True  # The distance of an image to its equal is 0: it would have no neighbourhood.

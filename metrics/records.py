@@ -1,9 +1,10 @@
 """What was measured: metrics.jsonl, one record per set of images and metric, and the table and plot made of it."""
+import itertools
 import json
 import os
 from collections import Counter
 
-from files import replacing
+from files import replacing, writing
 from wording import format_time
 
 
@@ -22,12 +23,21 @@ class Records:
         wanted = {'row': row, 'nimg': nimg, 'metric': str(spec), **self._settings(spec)}
         return next((record for record in reversed(self._all) if wanted.items() <= record.items()), None)
 
+    def curves(self):
+        """{(metric, column): {nimg: value}} of all networks on record, the latest value of each moment, moments rising."""
+        found = {}
+        for record in self._all:
+            for name, value in record['values'].items():
+                if record['nimg'] is not None:
+                    found.setdefault((record['metric'], name), {})[record['nimg']] = value
+        return {key: dict(sorted(curve.items())) for key, curve in found.items()}
+
     def add(self, row, nimg, spec, seconds, values):
         """Appends a record to the file."""
         record = {'row': row, 'nimg': nimg, 'metric': str(spec), **self._settings(spec), 'seconds': round(seconds, 1),
                   'values': {name: float(value) for name, value in values.items()}}
         self._all.append(record)
-        with open(self._path, 'a+b') as file:
+        with writing(self._path), open(self._path, 'a+b') as file:
             if file.tell() and _last_byte(file) != b'\n':
                 file.write(b'\n')  # The last record was cut off when its evaluation was killed.
             file.write(json.dumps(record).encode() + b'\n')
@@ -71,7 +81,10 @@ def save_table(path, records, rows, specs):
 
 
 def save_plot(path, records, rows, specs):
-    """Draws every metric over kimg as a PNG, the reals' rows as dashed lines; nothing where there is no kimg."""
+    """Draws every metric over kimg as a PNG, rows without a kimg as lines across.
+
+    Where further reals tell what can be reached, the first row, the reals themselves, is left out: it is 0 by definition.
+    """
     import matplotlib  # Takes a second to import; only this needs it.
     matplotlib.use('Agg')
     from matplotlib import pyplot
@@ -79,13 +92,17 @@ def save_plot(path, records, rows, specs):
     figure, axes = pyplot.subplots(len(specs), 1, figsize=(8, 3.2 * len(specs)), squeeze=False, sharex=True)
     for axis, spec in zip(axes[:, 0], specs, strict=True):
         found = [record for row in rows if (record := records.find(*row, spec))]
+        across = [record for record in found if record['nimg'] is None][spec.metric.other_reals:]
+        styles = dict(zip((record['row'] for record in across), itertools.cycle(['--', ':', '-.'])))
         for i, name in enumerate(dict.fromkeys(name for record in found for name in record['values'])):
             points = sorted((r['nimg'] / 1000, r['values'][name]) for r in found if r['nimg'] is not None)
             axis.plot([kimg for kimg, _ in points], [value for _, value in points], 'o-', color=f'C{i}', label=name)
-            for record in found:
-                if record['nimg'] is None:
-                    axis.axhline(record['values'][name], color=f'C{i}', linestyle='--', linewidth=1)
-        axis.set_title(f'{spec} (dashed: reals)')
+            for record in across:
+                axis.axhline(record['values'][name], color=f'C{i}', linestyle=styles[record['row']], linewidth=1)
+        for row, style in styles.items():
+            axis.plot([], [], color='gray', linestyle=style, linewidth=1,
+                      label=f'{row}: the floor' if spec.metric.other_reals else row)
+        axis.set(title=str(spec), ylabel=spec.metric.axis)
         axis.legend()
         axis.grid(alpha=0.3)
     axes[-1, 0].set_xlabel('kimg')

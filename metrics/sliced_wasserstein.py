@@ -224,6 +224,7 @@ class SlicedWasserstein(Metric):
     """
 
     name, sees = 'swd', 'images'
+    axis = 'sliced Wasserstein distance x 1000\n(lower is better)'
     default_count = 16384
     needs_reals = other_reals = True
     takes = ('resolution', 'random', 'scratch', 'num_images')

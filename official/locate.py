@@ -3,8 +3,6 @@ import os
 
 import runs
 import runtime
-from networks.snapshot import feature_maps, load_snapshot
-from official.load import load_official
 
 
 def find_network(name, results_dir='results'):
@@ -30,6 +28,7 @@ def find_network(name, results_dir='results'):
 
 def suit_threads(name, results_dir='results'):
     """Lets the process's threads suit the networks in what `find_network` finds; before TensorFlow runs anything."""
+    from networks.snapshot import feature_maps  # Late, as below: finding a file needs no TensorFlow.
     maps = feature_maps(find_network(name, results_dir))
     if maps:
         runtime.suit_threads_to(maps)
@@ -37,6 +36,8 @@ def suit_threads(name, results_dir='results'):
 
 def load_network(name, results_dir='results', names=('G', 'D', 'Gs'), dtype=None):
     """Loads what `find_network` finds -> Snapshot; `names` and `dtype` as for load_snapshot."""
+    from networks.snapshot import load_snapshot
+    from official.load import load_official
     path = find_network(name, results_dir)
     load = load_official if path.endswith('.pkl') else load_snapshot
     return load(path, names, dtype)

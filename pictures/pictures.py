@@ -8,6 +8,7 @@ import PIL.ImageDraw
 
 from files import replacing
 
+ENDINGS = ('png', 'jpg', 'webp')
 _GRIDS = {'1080p': ((1920, 1080), (3, 2), 32), '4k': ((3840, 2160), (7, 4), 32)}  # Screen, smallest grid, largest side.
 _CAPTION_HEIGHT = 12  # Pixels.
 
@@ -48,6 +49,16 @@ def _strip(captions, width, columns):
 def pil_image(picture):
     """uint8 [H, W, 1 or 3] -> PIL image."""
     return PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+
+
+def picture_path(path, kind=None):
+    """(kind, path) of a picture: of `kind`, or of the path's ending, or PNG; a path without ending gets one."""
+    ending = os.path.splitext(path)[1].lower().removeprefix('.').replace('jpeg', 'jpg')
+    if ending and ending != (kind or ending) or ending not in ('', *ENDINGS):
+        raise ValueError(f'{path} ends in .{ending}; use {f".{kind}" if kind else ", ".join(f".{end}" for end in ENDINGS)}, '
+                         f'or no ending.')
+    kind = kind or ending or 'png'
+    return kind, path if ending else f'{path}.{kind}'
 
 
 def save_png(picture, path):

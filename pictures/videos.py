@@ -6,34 +6,39 @@ import os
 import subprocess
 
 import numpy as np
-import PIL.Image
-import PIL.ImageDraw
-import PIL.ImageFont
 
 from files import replacing
 from pictures.pictures import pil_image
+from pictures.sheets import strip
 from wording import format_time
 
 EXTENSIONS = ('.mp4', '.webp', '.gif')
 
 
-def check_path(path):
-    """Raises ValueError unless the ending of a video's path is one that can be written."""
-    if os.path.splitext(path)[1].lower() not in EXTENSIONS:
+def video_path(path, fps):
+    """The path of a video, which without an ending becomes an MP4; ValueError for one that cannot be written."""
+    root, extension = os.path.splitext(path)
+    if extension.lower() not in ('', *EXTENSIONS):
         raise ValueError(f'{path} ends in no known kind of video; use one of {", ".join(EXTENSIONS)}.')
+    if extension.lower() == '.gif' and fps > 50:
+        raise ValueError(f'--fps={fps:g} is more than the 50 frames per second that a GIF can have; use .mp4 or .webp.')
+    return path if extension else f'{root}.mp4'
 
 
 def save_video(frames, path, fps):
     """Writes an iterable of uint8 [H, W, 1 or 3] as a looping video, which appears complete or not at all."""
-    check_path(path)
+    path = video_path(path, fps)
     extension = os.path.splitext(path)[1].lower()
     with replacing(path) as partial:
         if extension == '.mp4':
             _save_mp4(frames, partial, fps)
         else:
             first, *rest = map(pil_image, frames)
-            options = {'quality': 90} if extension == '.webp' else {}
-            first.save(partial, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, **options)
+            # A GIF counts in hundredths of a second: frames are of two durations, so that the whole takes its time.
+            unit, options = (1, {'quality': 90}) if extension == '.webp' else (10, {})
+            ends = np.rint(np.arange(len(rest) + 2) * 1000 / (fps * unit)) * unit
+            first.save(partial, save_all=True, append_images=rest, duration=np.diff(ends).astype(int).tolist(), loop=0,
+                       **options)
 
 
 def _save_mp4(frames, path, fps):
@@ -77,21 +82,21 @@ def latest_before(moments, nimgs):
     return np.maximum(np.searchsorted(nimgs, moments, side='right') - 1, 0)
 
 
-def training_times(run_dir):
-    """{nimg: seconds of training} from a run's stats.jsonl, if there is one."""
+def training_times(run_dir, nimgs):
+    """Seconds of training until each of `nimgs`, by a run's stats.jsonl; None where it has none."""
     path = os.path.join(run_dir, 'stats.jsonl')
     if not os.path.exists(path):
-        return {}
+        return None
     with open(path) as file:
         records = [json.loads(line) for line in file if line.endswith('\n')]
-    return {record['nimg']: record['total_sec'] for record in records}
+    times = {0: 0.0} | {record['nimg']: record['total_sec'] for record in records}
+    known = sorted(times)
+    return np.interp(nimgs, known, [times[nimg] for nimg in known])
 
 
 def caption(picture, nimg, lod, seconds):
     """Appends a strip that names kimg, lod and training time. uint8 [H, W, C] -> [H + strip, W, C]"""
-    size = int(np.clip(picture.shape[1] // 24, 10, 24))
+    width, channels = picture.shape[1:]
     text = f'kimg {nimg / 1000:.1f}   lod {lod:.2f}' + ('' if seconds is None else f'   {format_time(seconds)}')
-    strip = PIL.Image.new('L', (picture.shape[1], 2 * size))
-    PIL.ImageDraw.Draw(strip).text((size // 2, size // 3), text, fill=255, font=PIL.ImageFont.load_default(size))
-    strip = np.repeat(np.asarray(strip)[:, :, None], picture.shape[2], axis=2)
-    return np.concatenate([picture, strip])
+    size = int(np.clip(width // 24, 10, 24))
+    return np.concatenate([picture, strip({(0, width): text}, width, size, channels)])

@@ -3,7 +3,7 @@ import difflib
 import unicodedata
 
 import numpy as np
-import scipy.ndimage
+import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
 from data.one_hot import one_hot
 

@@ -2,9 +2,11 @@
 import base64
 import contextlib
 import http.client
+import importlib.util
 import io
 import json
 import signal
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -32,6 +34,12 @@ def connect(server, model, minibatch):
         raise ValueError(f'--server={server} is no address; write HOST:PORT for gRPC, e.g. localhost:8500, or '
                          f'http://HOST:PORT for REST, e.g. http://localhost:8501.')
     return (Rest if rest else Grpc)(server, model, (minibatch + 1) * MOST_BYTES)
+
+
+def _without_tensorflow():
+    """Lets the protos within TensorFlow be imported without TensorFlow itself, which takes seconds."""
+    if 'tensorflow' not in sys.modules:
+        sys.modules['tensorflow'] = importlib.util.module_from_spec(importlib.util.find_spec('tensorflow'))
 
 
 class _OutOfTime(BaseException):  # No Exception: what waits must not take it for a fault of its own.
@@ -181,6 +189,7 @@ class Grpc(_Service):
 
     def __init__(self, server, model, most_bytes):
         import grpc
+        _without_tensorflow()
         from tensorflow_serving.apis import prediction_service_pb2_grpc
         super().__init__(server, model, most_bytes)
         limits = [('grpc.max_receive_message_length', most_bytes), ('grpc.max_send_message_length', -1)]
@@ -198,12 +207,15 @@ class Grpc(_Service):
                        for key, spec in signature.inputs.items()} for name, signature in found.signature_def.items()}
 
     def _predict(self, inputs):
-        import tensorflow as tf
+        from tensorflow.core.framework import types_pb2
         from tensorflow_serving.apis import predict_pb2
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = self.model, SIGNATURE
         for name, value in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            tensor = request.inputs[name]
+            tensor.dtype, tensor.tensor_content = types_pb2.DT_FLOAT, value.astype('<f4').tobytes()
+            for size in value.shape:
+                tensor.tensor_shape.dim.add(size=size)
         return list(self._ask(self._stub.Predict, request).outputs['image_bytes'].string_val)
 
     def _ask(self, method, request):

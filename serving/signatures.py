@@ -27,7 +27,10 @@ def generator(Gs, lod):
     specs = [tf.TensorSpec([None, Gs.latent_size], tf.float32, name='latents')]
     if Gs.label_size:
         specs.append(tf.TensorSpec([None, Gs.label_size], tf.float32, name='labels'))
-    return tf.function(lambda *inputs: to_uint8(Gs.generate(*inputs, lod=lod)), input_signature=specs)
+
+    def images(latents, labels=None):
+        return to_uint8(Gs.generate(latents, labels, lod=lod))
+    return tf.function(images, input_signature=specs)
 
 
 def signatures(Gs, D, lod, freeze=False, classes=True):
@@ -36,6 +39,7 @@ def signatures(Gs, D, lod, freeze=False, classes=True):
     serving_default: latents [N, latent_size] (labels [N, label_size]) -> images uint8 [N, R, R, C]
     generate_png:    the same -> image_bytes string [N], PNG
     generate_seeded: seeds int64 [N] (labels) -> images, from numpy.random.RandomState(seed).randn(1, latent_size)
+    generate_seeded_png: seeds (labels) -> image_bytes
     discriminate:    images uint8 [N, R, R, C] -> score [N], label_logits [N, D.num_logits]
 
     `labels` only exist in a conditional network; in discriminate if the score depends on them. With `freeze` the weights are
@@ -64,6 +68,9 @@ def signatures(Gs, D, lod, freeze=False, classes=True):
     def generate_seeded(seeds, labels=None):
         return {'images': generate(*given(randn(checks.seeds(seeds), Gs.latent_size), labels))}
 
+    def generate_seeded_png(seeds, labels=None):
+        return {'image_bytes': encode_png(generate_seeded(seeds, labels)['images'])}
+
     def judge(images, labels=None):
         scores, logits = discriminate(*given(checks.images(images), labels))
         return {'score': scores, 'label_logits': logits}
@@ -71,6 +78,7 @@ def signatures(Gs, D, lod, freeze=False, classes=True):
     return {'serving_default': tf.function(serving_default, input_signature=[latents, *labels]),
             'generate_png': tf.function(generate_png, input_signature=[latents, *labels]),
             'generate_seeded': tf.function(generate_seeded, input_signature=[seeds, *labels]),
+            'generate_seeded_png': tf.function(generate_seeded_png, input_signature=[seeds, *labels]),
             'discriminate': tf.function(judge, input_signature=judged)}
 
 
@@ -94,6 +102,19 @@ def _discriminate(D, images, labels, lod):
 def freeze_variables(function):
     """The concrete function of a traced tf.function with constants in place of variables."""
     return convert_variables_to_constants_v2(function.get_concrete_function())
+
+
+def constant_generator(Gs, lod):
+    """The function of serving_default, traced, with constants for weights: what converters of a graph take.
+
+    Of Keras 3 variables that of TFLite writes uninitialized memory.
+    """
+    function = generator(Gs, lod)
+    frozen = _frozen(function)
+
+    def serving_default(latents, labels=None):
+        return {'images': frozen(latents) if labels is None else frozen(latents, labels)}
+    return tf.function(serving_default, input_signature=function.input_signature).get_concrete_function()
 
 
 def _frozen(function):

@@ -9,9 +9,9 @@ from presets.table import METHODS
 from training.objectives.table import OBJECTIVES
 
 # From the ground up; a module imports its own floor, when its own folder, and those below (docs/architecture.md).
-FLOORS = [('quiet',), ('files', 'hdf5', 'pickles', 'wording', 'runtime'),
-          ('runs', 'presets'), ('config', 'data', 'networks'),
-          ('serving', 'official'), ('pictures',), ('metrics',), ('training',),
+FLOORS = [('quiet', 'wording'), ('files', 'hdf5', 'pickles', 'progress', 'command_line'), ('runtime',),
+          ('runs', 'presets', 'pictures'), ('config', 'data', 'networks'), ('serving', 'official'), ('metrics',),
+          ('training',),
           ('train', 'generate', 'evaluate', 'export', 'import_official', 'dataset_tool', 'serve_client', 'grade_demo')]
 FLOOR_OF = {name: height for height, names in enumerate(FLOORS) for name in names}
 TABLES = {'presets/table.py', 'networks/architectures.py', 'official/load.py', 'training/objectives/table.py',
@@ -23,7 +23,7 @@ def sources():
     listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '*.py'], cwd=ROOT, capture_output=True,
                             text=True, check=True).stdout.split()
     return {path: ast.parse((ROOT / path).read_text()) for path in listed
-            if not path.startswith(('tests/', 'benchmarks/')) and (ROOT / path).exists()}
+            if not path.startswith(('tests/', 'benchmarks/', 'package/', 'setup.py')) and (ROOT / path).exists()}
 
 
 def imported(tree):

@@ -198,7 +198,7 @@ def test_warmup_file_holds_a_real_request_per_allowed_size(models, served):
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
         served.run(request.model_spec.signature_name, inputs)
         sizes.setdefault(request.model_spec.signature_name, []).append(len([*inputs.values()][0]))
-    generating = ('serving_default', 'generate_png', 'generate_seeded')
+    generating = ('serving_default', 'generate_png', 'generate_seeded', 'generate_seeded_png')
     assert sizes == dict.fromkeys(generating, [1, 2, 4, 8]) | {'discriminate': [1]}
 
 

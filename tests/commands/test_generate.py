@@ -133,6 +133,27 @@ def test_a_failing_video_leaves_nothing_behind(tmp_path):
         videos.save_video([], 'video.avi', fps=10)
 
 
+@pytest.mark.parametrize('extension', ['.webp', '.gif'])
+def test_animations_take_their_time_also_where_frames_are_equal(tmp_path, extension):
+    path = str(tmp_path / f'video{extension}')
+    frames = np.zeros([60, 16, 16, 3], np.uint8)
+    frames[::3] = 200
+    videos.save_video(iter(frames), path, fps=30)
+    with PIL.Image.open(path) as image:
+        durations = []
+        for i in range(image.n_frames):
+            image.seek(i)
+            image.load()
+            durations.append(image.info['duration'])
+    assert sum(durations) == 2000 and len(durations) == 40  # Equal frames are one.
+
+
+def test_snapshots_are_timed_by_the_ticks_around_them(tmp_path):
+    assert videos.training_times(tmp_path, [5]) is None
+    (tmp_path / 'stats.jsonl').write_text('{"nimg": 4032, "total_sec": 60.0}\n{"nimg": 8064, "total_sec": 100.0}\n{"ni')
+    np.testing.assert_allclose(videos.training_times(tmp_path, [0, 4032, 6048, 8064]), [0, 60, 80, 100])
+
+
 def test_nearest_finds_a_copy_by_pixels_and_a_darker_copy_by_features(data_dir):
     dataset = Dataset(data_dir / 'blobs')
     copies = dataset.read(0, np.array([40, 3]))
@@ -173,6 +194,7 @@ def made(pkl, goldens, data_dir, tmp_path_factory):
          f'--latents={folder / "latents.npy"}', f'--out={folder / "golden.npz"}'],
         ['images', network, '--seeds=2,7', '--class=3', f'--out={folder / "a" / "b"}'],
         ['grid', network, '--seeds=0-4', f'--out={folder / "grid.jpg"}'],
+        ['grid', network, '--seeds=0-4', '--scale=1', '--gap=0', '--nocaptions', f'--out={folder / "plain"}'],
         ['images', network, '--seeds=0-2', f'--nearest={data_dir / "blobs"}', f'--out={folder / "sheet.png"}'],
         ['video', network, '--grid=2x1', '--duration=1', '--fps=5', '--smoothing=0.1', f'--out={folder / "walk.gif"}'],
         ['training_video', '--network=latest', f'--results_dir={folder / "results"}', '--duration=1', '--fps=8',
@@ -196,8 +218,10 @@ def test_images_are_those_of_their_seeds_class_and_stored_lod(pkl, made):
 
 
 @pytest.mark.parametrize('name, frames, size', [
-    ('grid.jpg', 1, (3 * 16, 2 * 16)), ('sheet.png', 1, (11 * 16, 3 * 16)), ('walk.gif', 5, (2 * 16, 16)),
-    ('training.gif', 2, (8 * 16, 4 * 16 + 20))])  # GIF merges equal frames: one for each snapshot.
+    # Images of 16 pixels are shown at 64, 4 pixels apart, with lines of text of 15 pixels.
+    ('grid.jpg', 1, (3 * 68 + 4, 2 * (15 + 68) + 4)), ('plain.png', 1, (3 * 16, 2 * 16)),
+    ('sheet.png', 1, (11 * 68 + 4, 15 + 4 + 3 * (15 + 68) + 4)), ('walk.gif', 5, (2 * 68 + 4, 68 + 4)),
+    ('training.gif', 2, (8 * 68 + 4, 4 * 68 + 4 + 33))])  # GIF merges equal frames: one for each snapshot.
 def test_grids_sheets_and_videos_have_their_size(made, name, frames, size):
     with PIL.Image.open(made / name) as image:
         assert (getattr(image, 'n_frames', 1), image.size) == (frames, size)
@@ -208,3 +232,60 @@ def test_user_errors_are_one_sentence(pkl, run_command, tmp_path):
     done = run_command('generate.py', 'images', f'--network={pkl}', f'--latents={tmp_path / "wide.npy"}', '--out=x')
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert done.stderr.endswith('generate.py: The latents have shape [2, 5]; this network needs [N, 4].\n')
+
+
+def test_a_grid_by_hand_is_the_networks_images_side_by_side(pkl, made):
+    Gs = load_official(pkl, names=('Gs',)).Gs
+    classes = [np.random.RandomState(seed).randint(4) for seed in range(5)]
+    images, = generate_images(Gs, of_seeds(range(5), Gs.latent_size), np.eye(4)[classes], lod=0.5)
+    picture = np.asarray(PIL.Image.open(made / 'plain.png'))
+    np.testing.assert_array_equal(picture[16:32, 16:32], images[4])
+
+
+# Runs one command that is to fail before TensorFlow is imported.
+_EARLY = """
+import sys
+sys.argv = sys.argv[1:]
+sys.path.insert(0, '.')
+import runpy
+try:
+    runpy.run_path(sys.argv[0], run_name='__main__')
+finally:
+    assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules, 'slow'
+"""
+
+
+@pytest.mark.parametrize('arguments, told', [
+    ('generate.py images --seed=5 --network=NET --out=OUT', "images has no flag --seed; did you mean '--seeds'?"),
+    ('generate.py grid --sedes=5 --network=NET --out=OUT', "there is no flag --sedes; did you mean '--seeds'?"),
+    ('generate.py images --seeds=5- --network=NET --out=OUT', "'5-' is not a list of numbers"),
+    ('generate.py images --network=17 --results_dir=OUT --out=OUT', "There is no run '17'"),
+    ('generate.py images --network=OUT/none.pkl --out=OUT', 'There is no file'),
+    ('generate.py images --network=NET --seeds=1 --out=OLD', 'exists already; give another name, or --overwrite'),
+    ('generate.py grid --network=NET --out=OLD/x', 'is a file, so there can be no folder'),
+    ('generate.py grid --network=NET --out=OUT/x.tiff', 'ends in .tiff; use .png, .jpg, .webp, or no ending.'),
+    ('generate.py images --network=NET --out=OUT --nearest_resolution=8', 'has no meaning without --nearest.'),
+    ('generate.py training_video --network=latest --results_dir=OUT --out=OUT/x', "There is no run 'latest'"),
+    ('evaluate.py --run=17 --results_dir=OUT --metrics=fid', "There is no run '17'"),
+    ('evaluate.py --fake=OUT/none --metrics=fid', 'There is no'),
+    ('export.py --network=NET --out=OLD', 'is a file, so there can be no folder'),
+    ('export.py --network=17 --results_dir=OUT --out=OUT', "There is no run '17'"),
+    ('import_official.py NET OLD.h5', 'exists already'),
+    ('serve_client.py --seeds=x --out=OUT', "'x' is not a list of numbers"),
+])
+def test_errors_are_told_before_tensorflow_is_imported(pkl, run_command, tmp_path, arguments, told):
+    for old in ('old.png', 'old.png.h5'):
+        (tmp_path / old).write_bytes(b'old')
+    arguments = arguments.replace('NET', str(pkl)).replace('OLD', str(tmp_path / 'old.png')).replace('OUT', str(tmp_path))
+    done = run_command('-c', _EARLY, *arguments.split())
+    assert done.returncode == 1 and told in done.stderr and 'Traceback' not in done.stderr, done.stderr
+    assert done.stderr.count('\n') == 1 and (tmp_path / 'old.png').read_bytes() == b'old'
+
+
+@pytest.mark.parametrize('arguments, there, absent', [
+    ('generate.py grid --help', '--[no]captions', '--fps'), ('generate.py --help', 'training_video', '--fps'),
+    ('dataset_tool.py display --help', '--start', '--shards'), ('dataset_tool.py create_lsun --help', '--shards', '--start'),
+    ('evaluate.py --help', '--metrics', '--verbosity'), ('export.py --help', '--freeze', '--verbosity')])
+def test_help_explains_what_was_asked_for(run_command, arguments, there, absent):
+    done = run_command(*arguments.split())
+    assert done.returncode == 0 and there in done.stdout and absent not in done.stdout

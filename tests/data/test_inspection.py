@@ -120,12 +120,15 @@ def test_names_that_do_not_fit_the_labels_or_were_changed_are_refused(make, imag
 
 def test_a_contact_sheet_shows_the_images_from_any_number_on(make, images, tmp_path):
     path = make('a', images, classes(20))
-    inspection.display(path, output=tmp_path / 'sheet.png', start=5)
+    inspection.display(path, output=str(tmp_path / 'sheet'), start=5)
     sheet = np.asarray(Image.open(tmp_path / 'sheet.png'))
+    gap, text = inspection.SHEET_GAP, 15
+    assert sheet.shape == (gap + text + 64 + gap, gap + 15 * (64 + gap), 3)  # No larger than what it holds.
     for place, image in enumerate(images[5:]):
-        y, x = np.array([place // 30, place % 30]) * (64 + inspection.LABEL_HEIGHT, 64)
-        tile = sheet[y + inspection.LABEL_HEIGHT:, x:][:64, :64]
+        tile = sheet[gap + text:, gap + place * (64 + gap):][:64, :64]
         assert_array_equal(tile[::4, ::4].transpose(2, 0, 1), image)
-    assert sheet[:inspection.LABEL_HEIGHT, :64].any()
+    assert sheet[gap:gap + text, gap:gap + 64].max() > 200
+    with pytest.raises(FileExistsError, match='exists already'):
+        inspection.display(path, output=str(tmp_path / 'sheet.png'))
     with pytest.raises(ValueError, match='--start=20 is not a number from 0 to 19'):
-        inspection.display(path, output=tmp_path / 'sheet.png', start=20)
+        inspection.display(path, output=str(tmp_path / 'sheet.png'), start=20)

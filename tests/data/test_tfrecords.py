@@ -347,7 +347,8 @@ except OSError as error:
     print(error)
 '''
     result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True)
-    assert result.stdout == f"cannot write '{tmp_path / 'new'}': File too large (after 10 images).\n"
+    assert result.stdout == (f"'{tmp_path / 'new'}' cannot be written (File too large, after 10 images); free disk "
+                             'space or check permissions.\n')
     assert os.listdir(tmp_path) == []
 
 
