@@ -7,14 +7,14 @@ later ones win; overrides come last.
 import ast
 import dataclasses
 import json
-import math
 import os
-import types
 import typing
 from dataclasses import dataclass, field
 
+import files
 from presets import progan
-from presets.preset import LossSection, NetworkSection, or_zero
+from presets.fields import check_range, typed
+from presets.preset import LossSection, NetworkSection, or_zero, ruled
 from presets.table import LOSSES, NETWORKS, PRESETS
 from wording import did_you_mean
 
@@ -23,18 +23,18 @@ from wording import did_you_mean
 class DataConfig:
     dir: str = 'datasets'                # Folder that holds the data sets.
     name: str = 'digits'                 # Folder of the data set in it, or 'syn1024rgb': black images, no files.
-    resolution: int | None = None        # Train at a lower resolution than the data set holds; None: its own.
+    resolution: int | None = ruled(None, most=2 ** 14)  # Train at a lower resolution than the data set holds; None: its own.
     label_size: int | str = or_zero(0)   # Label components to train with: 0 none, 1 the first, 'full' all.
     mirror: bool = False                 # Flip each image left-right with probability 0.5.
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    lod_initial_resolution: int | None = 4  # Resolution to start at; None: the full one, that is, no growing.
+    lod_initial_resolution: int | None = ruled(4, most=2 ** 14)  # Resolution to start at; None: the full one, no growing.
     lod_training_kimg: float = or_zero(600)    # Thousands of real images before each transition.
     lod_transition_kimg: float = or_zero(600)  # Thousands of real images to fade in the next resolution.
-    minibatch_base: int = 16             # Global minibatch where minibatch_dict has no entry.
-    minibatch_dict: dict[int, int] = field(default_factory=dict)  # Global minibatch by resolution.
+    minibatch_base: int = ruled(16, most=65536)  # Global minibatch where minibatch_dict has no entry.
+    minibatch_dict: dict[int, int] = ruled({}, most=65536)  # Global minibatch by resolution.
     max_minibatch_per_gpu: dict[int, int] = field(default_factory=dict)  # Upper limit per device by resolution.
     G_learning_rate: float = 0.001       # Learning rate of G where the next field has no entry.
     G_learning_rate_dict: dict[int, float] = field(default_factory=dict)  # Learning rate of G by resolution.
@@ -59,10 +59,10 @@ class OptimizerConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     total_kimg: float = 12000            # Real images to show D, in thousands.
-    devices: int = 1                     # Devices (GPUs) of this machine, or of each worker.
+    devices: int = ruled(1, most=4096)        # Devices (GPUs) of this machine, or of each worker.
     precision: str = 'fp32'              # 'fp32', 'fp16' or 'bf16' activations; weights are always float32.
-    minibatch_repeats: int = 4           # Rounds of (D steps, G step) per look at the schedule.
-    D_repeats: int = 1                   # D steps per G step.
+    minibatch_repeats: int = ruled(4, most=1024)  # Rounds of (D steps, G step) per look at the schedule.
+    D_repeats: int = ruled(1, most=1024)      # D steps per G step.
     Gs_decay: float = or_zero(0.999)     # Decay of the moving average of G's weights; 0: Gs is G.
     reset_optimizers: bool = True        # Reset Adam's moments and step count when blocks come in.
     image_snapshot_ticks: int = 1        # Ticks between picture grids.
@@ -79,7 +79,7 @@ class TrainConfig:
     deterministic: bool = False          # Only deterministic kernels: the same bytes in every run.
     max_skipped_steps: int = 200         # Stop after so many updates in a row with gradients that are not finite.
     init_from: str | None = None         # Start from the networks of a snapshot, an official .pkl or a run.
-    seed: int = or_zero(1000)            # Seeds weights, latents, order of images, everything.
+    seed: int = ruled(1000, most=2 ** 31, zero=True)  # Seeds weights, latents, order of images, everything.
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,7 @@ def to_json(config):
 def load(path):
     """Reads a config.json of a run folder -> Config."""
     try:
-        with open(path) as file:
-            return from_json(file.read())
+        return from_json(files.read(path, most=2 ** 20).decode())
     except FileNotFoundError:
         raise FileNotFoundError(f'{os.path.dirname(path) or "."} is not a run folder: it has no config.json.') from None
     except ValueError as error:
@@ -187,8 +186,8 @@ def from_json(text):
             if name not in types_:
                 raise ValueError(_unknown(name, config))
             if isinstance(value, dict):  # JSON knows no integer keys.
-                value = {int(k) if k.removeprefix('-').isdecimal() else k: v for k, v in value.items()}
-            values[name] = _checked(name, value, types_[name])
+                value = {int(k) if k.isdecimal() and len(k) < 10 else k: v for k, v in value.items()}
+            values[name] = typed(name, value, types_[name])
     config = _replace(config, values)
     _check(config)
     return config
@@ -220,7 +219,7 @@ def _kinds_of(overrides):
 def _of_kinds(config, values):
     """The config with sections of the kinds that `values` name, new ones with their defaults."""
     for name, table in _KINDS.items():
-        kind = _checked(f'{name}.kind', values.get(f'{name}.kind', getattr(config, name).kind), str)
+        kind = typed(f'{name}.kind', values.get(f'{name}.kind', getattr(config, name).kind), str)
         if kind not in table:
             raise ValueError(f'{name}.kind is {kind!r}; it must be one of {", ".join(map(repr, table))}.')
         if kind != getattr(config, name).kind:
@@ -257,24 +256,7 @@ def _parse(key, text, hint):
     options = typing.get_args(hint) or (hint,)
     if str in options and type(literal) not in options:
         literal = text  # E.g. a path that looks like a number.
-    return _checked(key, literal, hint)
-
-
-def _checked(key, value, hint):
-    """The value as the type of its field; an int may stand for a float, nothing else is converted."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    for option in options:
-        if typing.get_origin(option) is dict:
-            of_key, of_value = typing.get_args(option)
-            if isinstance(value, dict):
-                return {_checked(f'{key} resolution', k, of_key): _checked(key, v, of_value) for k, v in value.items()}
-        elif option is float and type(value) in (int, float):
-            return float(value)
-        elif type(value) is option:
-            return value
-    wanted = ' or '.join('None' if o is types.NoneType else str(o) if typing.get_origin(o) else o.__name__
-                         for o in options)
-    raise ValueError(f'{key} is {value!r}, a {type(value).__name__}; it must be of type {wanted}.')
+    return typed(key, literal, hint)
 
 
 def _check(config):
@@ -283,17 +265,7 @@ def _check(config):
         section, key = name.split('.')
         value = getattr(getattr(config, section), key)
         rules = getattr(config, section).__dataclass_fields__[key].metadata
-        zero, choices = rules.get('zero', False), rules.get('choices', _CHOICES.get(name))
-        if choices and value not in choices:
-            raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(map(repr, choices))}.')
-        if isinstance(value, dict) and not all(size >= 4 and size & (size - 1) == 0 for size in value):
-            raise ValueError(f'{name} is {value}; its keys are resolutions, powers of two from 4 on.')
-        for number in value.values() if isinstance(value, dict) else [value]:
-            numeric = isinstance(number, int | float) and not isinstance(number, bool)
-            if numeric and not math.isfinite(number):
-                raise ValueError(f'{name} is {value}; it must be finite.')
-            if numeric and not (number > 0 or (number == 0 and zero)):
-                raise ValueError(f'{name} is {value}; it must be positive{" or 0" if zero else ""}.')
+        check_range(name, value, rules if name not in _CHOICES else {**rules, 'choices': _CHOICES[name]})
     for name in ('beta1', 'beta2'):
         if getattr(config.optimizer, name) >= 1:
             raise ValueError(f'optimizer.{name} is {getattr(config.optimizer, name)}; it must be below 1.')

@@ -47,6 +47,7 @@ flags.DEFINE_integer('channels', None, '1 makes all images gray, 3 makes all RGB
 flags.DEFINE_string('labels', None, "'folders', 'none', or a .json or .csv file with the label of each image.")
 flags.DEFINE_integer('label_level', None, 'Which folders are the classes of --labels=folders: 1 for the uppermost, and on.')
 flags.DEFINE_integer('max_pixels', None, 'Takes images of up to so many pixels (default: 178956970).')
+flags.DEFINE_integer('max_file_mib', None, 'Takes files that unpack to so many MiB (default: 1024).')
 flags.DEFINE_integer('max_images', None, 'Stops after so many images.')
 flags.DEFINE_integer('num_images', None, 'How many images to make.')
 flags.DEFINE_integer('expected_images', None, 'Refuses another number of images than the published one; 0 takes any.')

@@ -136,6 +136,20 @@ def locked(folder, doing, advice, name='lock'):
         yield
 
 
+def read(path, most=None):
+    """The bytes of a regular file, at most so many; a ValueError or OSError says why they are not read.
+
+    Pipes and devices are no regular files: they may never end, or never begin.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"'{path}' is no regular file; give the name of a file.")
+    with open(path, 'rb') as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise ValueError(f"'{path}' has {size} bytes; at most {most} are expected of such a file.")
+        return file.read()
+
+
 @contextlib.contextmanager
 def staging(target, doing):
     """An empty folder beside `target`, of this process alone, which is gone afterwards unless it has been moved.

@@ -4,6 +4,7 @@ This is not the pickle module with a filter: a small stack machine knows the few
 names of their kind, and refuses everything else. Names map to inert markers; text and bytes stay what they are.
 """
 import codecs
+import functools
 import io
 import math
 import os
@@ -62,6 +63,12 @@ class Instance:
 class Array:
     """An array of the file; `value` is None until the file has filled it."""
     value: np.ndarray | None = None
+
+    @functools.cached_property
+    def float32(self):
+        """The array as float32, one copy at most, however often the file refers to it."""
+        with np.errstate(over='ignore'):
+            return np.asarray(self.value, np.float32)
 
 
 @dataclass(eq=False)

@@ -7,10 +7,10 @@ shown to D.
 GFLOP counts convolutions and matrix products only, as 4*G + 14*D forward passes per image: G runs forward for the fakes
 (1) and forward and backward for its own step (3); D forward and backward on reals and fakes (6), forward, to the images'
 gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). With --network=stylegan
-the penalty is that of the reals, so 11*D. `share` is the rate of
-those relative to the matrix products'. `reading` is the time that the input pipeline takes for an image when it runs alone,
-relative to the step's. From a tf.profiler trace: `kernels` is how many run at a time on average, `outside` the share of
-their time that lies outside convolutions and matrix products. `nodes` are those of the graph as it was traced.
+the penalty is that of the reals, so 11*D. `share` is the rate of those relative to the matrix products'. `reading` is the
+time that the input pipeline takes for an image when it runs alone, relative to the step's. From a tf.profiler trace:
+`kernels` is how many run at a time on average, `outside` the share of their time that lies outside convolutions and matrix
+products. `nodes` are those of the graph as it was traced.
 """
 import os
 import sys

@@ -47,11 +47,11 @@ def align_image(image, landmarks):
 def decode(jpeg):
     """Decodes an image file's bytes to an RGB image; ValueError if they are damaged."""
     try:
-        image = PIL.Image.open(io.BytesIO(jpeg))
+        image = PIL.Image.open(io.BytesIO(jpeg), formats=('JPEG', 'PNG'))
         if image.width * image.height > MAX_PIXELS:
             raise OSError(f'{image.width}x{image.height} pixels, {MAX_PIXELS} are allowed')
         image.load()
-    except (OSError, SyntaxError) as error:
+    except Exception as error:  # Pillow raises many kinds for damaged files.
         reason = 'it is no image' if isinstance(error, PIL.UnidentifiedImageError) else error
         raise ValueError(f'cannot be decoded ({reason}); get this file again.') from error
     return image if image.mode == 'RGB' else image.convert('RGB')

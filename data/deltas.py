@@ -7,13 +7,14 @@ import base64
 import bz2
 import dataclasses
 import hashlib
+import math
 import os
 import re
-import zipfile
-import zlib
 
 import numpy as np
 from cryptography.fernet import Fernet, InvalidToken
+
+from data.archives import open_zip, read_member
 
 NUM_OFFICIAL_ZIPS = 30
 SHAPE = (3, 1024, 1024)
@@ -99,21 +100,20 @@ def _zip_members(delta_dir, num_zips):
     members = {}
     for path in paths:
         try:
-            with zipfile.ZipFile(path) as archive:
+            with open_zip(path) as archive:
                 members.update((os.path.basename(name), (path, name)) for name in archive.namelist())
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"'{path}' is truncated or no zip file ({error}); get it again.") from error
+        except ValueError as error:
+            raise ValueError(f"'{path}' {error}; get it again.") from error
     return members
 
 
 def read_token(delta):
     """Reads the encrypted bytes of a delta."""
     try:
-        with zipfile.ZipFile(delta.zip_path) as archive:  # Anew for each delta: safe in any process.
-            return archive.read(delta.member)
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"has a damaged delta, '{delta.member}' in '{delta.zip_path}' ({error}); get the zip "
-                         'again.') from error
+        with open_zip(delta.zip_path) as archive:  # Anew for each delta: safe in any process.
+            return read_member(archive, archive.getinfo(delta.member), 64)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"has a damaged delta, '{delta.member}' in '{delta.zip_path}', which {error}") from error
 
 
 def derive_key(jpeg, orig_file):
@@ -129,7 +129,10 @@ def decrypt(token, jpeg, orig_file):
     except InvalidToken as error:
         raise ValueError('does not open its delta: it is not, byte for byte, the file the delta was made from, or '
                          'the delta is damaged or of another image; get both again.') from error
-    data = bz2.decompress(compressed)
+    try:
+        data = bz2.BZ2Decompressor().decompress(compressed, math.prod(SHAPE) + 1)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'has a delta that cannot be unpacked ({error}); get it again.') from error
     if len(data) != np.prod(SHAPE):
         raise ValueError(f'has a delta of {len(data)} bytes; expected {np.prod(SHAPE)}.')
     return np.frombuffer(data, np.uint8).reshape(SHAPE)

@@ -8,7 +8,7 @@ from data.sources import Source
 
 
 def from_images(image_dir, *, shuffle=1, resolution=None, fit='error', channels=None, labels=None, label_level=None,
-                max_pixels=None):
+                max_pixels=None, max_file_mib=None):
     """Images of a folder, its sub-folders included, or of a zip file, in the order of their names.
 
     All must be squares of one power of two, as the first image is, unless `resolution` is given: then they are resized,
@@ -16,7 +16,7 @@ def from_images(image_dir, *, shuffle=1, resolution=None, fit='error', channels=
     'folders' makes a class of each sub-folder, at the level `label_level` if there are several; a .json or .csv file
     names one per image; by default a dataset.json among the images does, unless it is 'none'.
     """
-    files = ImageFiles(image_dir, max_pixels)
+    files = ImageFiles(image_dir, max_pixels, max_file_mib)
     name, first = first_image(files)
     if resolution is None:
         resolution = first.width

@@ -4,13 +4,14 @@ import contextlib
 import functools
 import io
 import os
-import zipfile
 
 from absl import logging
-from PIL import Image, ImageFile
+from PIL import Image
 
+from data.archives import open_zip, read_member
 from data.fingerprints import file_facts, fingerprint
-from data.images import decode
+from data.images import FORMATS, decode
+from files import read
 
 with contextlib.suppress(ImportError):  # Whoever installs it has such pictures.
     import pillow_heif
@@ -25,12 +26,14 @@ class ImageFiles:
     """The image files of the folder or zip file `path`, its folders and linked folders included.
 
     `names`: sorted, relative to `path`, with / between folders; members of a zip file that share a name get numbers.
-    `labels`: the name of StyleGAN2-ADA's file of labels, if there is one. `max_pixels`: see decode. A line of the log
+    `labels`: the name of StyleGAN2-ADA's file of labels, if there is one. `max_pixels`: see decode;
+    `max_file_mib`: of a file in a zip file. A line of the log
     counts what is no image and was passed over.
     """
 
-    def __init__(self, path, max_pixels=None):
+    def __init__(self, path, max_pixels=None, max_file_mib=None):
         self.path, self._max_pixels, self._is_zip = path, max_pixels, os.path.isfile(path)
+        self._max_file_mib = max_file_mib
         if not self._is_zip and not os.path.isdir(path):
             raise FileNotFoundError(f"'{path}' is neither a folder nor a zip file; check its name.")
         found = sorted(_members(path, os.getpid()) if self._is_zip else _walk(path))
@@ -55,15 +58,9 @@ class ImageFiles:
     def read(self, name):
         """The bytes of a file; a ValueError says why a zip file does not give them."""
         if not self._is_zip:
-            with open(os.path.join(self.path, name), 'rb') as file:
-                return file.read()
+            return read(os.path.join(self.path, name))
         member = _members(self.path, os.getpid())[name]
-        if member.flag_bits & 1:
-            raise ValueError('is encrypted; unpack the zip file and name the folder.')
-        try:
-            return _open_zip(self.path, os.getpid()).read(member)
-        except Exception as error:  # Every kind of compression raises its own.
-            raise ValueError(f'cannot be unpacked ({error}); get the zip file again.') from error
+        return read_member(_open_zip(self.path, os.getpid()), member, self._max_file_mib)
 
     def fingerprint(self):
         """A short checksum of all names, and of the CRCs in a zip file, the sizes and times of the files in a folder."""
@@ -87,11 +84,8 @@ def _counted(names):
 
 @functools.cache
 def _endings():
-    """Endings of the kinds of files that Pillow can decode, not only recognize."""
-    endings = Image.registered_extensions()
-    stubs = {'MPEG', *(kind for kind, (factory, _) in Image.OPEN.items()
-                       if isinstance(factory, type) and issubclass(factory, ImageFile.StubImageFile))}
-    return {ending for ending, kind in endings.items() if kind in Image.OPEN and kind not in stubs}
+    """Endings of the kinds of files that are read."""
+    return {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS and kind in Image.OPEN}
 
 
 def _walk(path):
@@ -105,6 +99,7 @@ def _walk(path):
             seen.add(place)
             paths = [os.path.join(folder, name) for name in sorted(folders)]
             waiting += filter(os.path.islink, paths)  # Which os.walk does not follow.
+            files = [name for name in files if os.path.isfile(os.path.join(folder, name))]  # No pipes, no devices.
             names += [os.path.relpath(os.path.join(folder, name), path).replace(os.sep, '/') for name in files]
     return names
 
@@ -117,8 +112,8 @@ def _refuse(error):
 def _open_zip(path, process_id):
     """The zip file, opened once by each process: two that share it would move each other's place in it."""
     try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+        return open_zip(path)
+    except (ValueError, OSError) as error:
         raise ValueError(f"'{path}' is neither a folder nor a zip file, or is damaged ({error}); get it again.") from error
 
 

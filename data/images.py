@@ -8,6 +8,11 @@ from data.profiles import to_srgb
 MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # Where Pillow begins to refuse.
 Image.MAX_IMAGE_PIXELS = None  # decode has a limit of its own, which can be moved.
 
+# No others: EPS would start Ghostscript, WMF draws on Windows, IPTC holds files of any kind, some decode nothing.
+FORMATS = ('AVIF', 'BLP', 'BMP', 'CUR', 'DCX', 'DDS', 'DIB', 'FLI', 'FTEX', 'GBR', 'GIF', 'HEIF',
+           'ICNS', 'ICO', 'IM', 'JPEG', 'JPEG2000', 'MPO', 'MSP', 'PCX', 'PIXAR', 'PNG', 'PPM', 'PSD',
+           'QOI', 'SGI', 'SPIDER', 'SUN', 'TGA', 'TIFF', 'WEBP', 'XBM', 'XPM')
+
 _KEY_SCALES = {'1': 255, 'L;2': 85, 'L;4': 17, 'RGB;16B': 1 / 257}  # What Pillow scales pixels by, but not their key.
 
 
@@ -18,7 +23,8 @@ def decode(file, max_pixels=None):
     ValueError that says what is wrong, for example more pixels than `max_pixels`, by default MAX_PIXELS.
     """
     try:
-        image = Image.open(file)
+        Image.init()
+        image = Image.open(file, formats=[kind for kind in FORMATS if kind in Image.OPEN])
     except UnidentifiedImageError:
         raise ValueError('is not an image, or of a kind that Pillow does not know.') from None
     except Exception as error:  # Pillow raises many kinds for damaged files, SyntaxError too.

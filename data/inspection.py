@@ -46,7 +46,9 @@ def _png_name(index):
 
 def _save_png(tfrecord_dir, folder, index):
     image = _open_dataset(tfrecord_dir).read(0, [index])[0]
-    pil_image(image.transpose(1, 2, 0)).save(os.path.join(folder, _png_name(index)))
+    path = os.path.join(folder, _png_name(index))
+    with writing(path):
+        pil_image(image.transpose(1, 2, 0)).save(path)
 
 
 @functools.cache

@@ -10,10 +10,12 @@ import unicodedata
 import numpy as np
 from absl import logging
 
+import files
 from data.one_hot import one_hot
 
 _PARTS = {'train', 'training', 'val', 'valid', 'validation', 'test', 'testing', 'dev', 'eval'}  # Of a set; no classes.
 _NUMBER = re.compile(r'[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)', re.ASCII | re.IGNORECASE)
+_MOST_LABELS = 2 ** 32  # Numbers in the labels of all images.
 _MOST_CLASSES = 10000  # Larger numbers are names, for example of people.
 
 
@@ -73,10 +75,10 @@ def _folder_names(names, level):
 
 def _read(path):
     try:
-        with open(path, 'rb') as file:
-            return file.read()
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror}); --labels takes 'folders', 'none', or a .json or .csv file."
+        return files.read(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', error)
+        raise ValueError(f"cannot be read ({reason}); --labels takes 'folders', 'none', or a .json or .csv file."
                          ) from error
 
 
@@ -92,7 +94,7 @@ def _read_pairs(place, data):
         for pair in pairs or []:
             if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str):
                 raise ValueError(f'it holds {json.dumps(pair)} where a pair of them should be')
-    except (ValueError, TypeError, csv.Error) as error:
+    except (ValueError, TypeError, RecursionError, csv.Error) as error:
         raise ValueError(f"'{place}' is not a JSON object or a CSV table of file names and labels ({error}).") from error
     return pairs
 
@@ -169,7 +171,7 @@ def _from_values(place, names, values):
 def _parse(value):
     """A value from a file as an int, where it is whole, a float, a name or a list of numbers."""
     if isinstance(value, list):
-        numbers = [_parse(each) for each in value]
+        numbers = [None if isinstance(each, list) else _parse(each) for each in value]
         if not numbers or not all(isinstance(number, int | float) for number in numbers):
             raise ValueError('which is no list of numbers')
         return numbers
@@ -194,6 +196,9 @@ def _classes(values):
         logging.info('classes: 0 to %d%s', size - 1, f'; {size - used} without an image' if used < size else '')
         return one_hot(values, size), None
     numbers = {name: number for number, name in enumerate(sorted(set(values)))}
+    if len(numbers) * len(values) > _MOST_LABELS:
+        raise ValueError(f'The labels name {len(numbers)} classes for {len(values)} images, which no memory holds; expected '
+                         'classes that several images share.')
     logging.info('classes: %s', ', '.join(f'{number} = {name}' for name, number in numbers.items()))
     names = [str(name).encode(errors='backslashreplace').decode() for name in numbers]  # Folders may be named by any bytes.
     return one_hot([numbers[value] for value in values], len(numbers)), names

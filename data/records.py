@@ -7,6 +7,7 @@ the data set tool and its worker processes light.
 import functools
 import hashlib
 import math
+import os
 import struct
 
 import google_crc32c
@@ -14,6 +15,7 @@ import numpy as np
 
 HEADER = struct.Struct('<QI')  # Length of the payload, masked checksum of those 8 bytes.
 FOOTER = struct.Struct('<I')  # Masked checksum of the payload.
+_ADVICE = 'see with dataset_tool.py verify what else is, then copy or build the data set again'
 
 
 def masked_crc(data):
@@ -64,6 +66,13 @@ def encode_records(images):
     return records
 
 
+def are_intact(records):
+    """Whether the checksum at the end of each record is that of its payload. uint8 [n, record length] -> bool."""
+    crcs = np.array([google_crc32c.value(payload) for payload in records[:, HEADER.size:-FOOTER.size]], np.uint32)
+    stored = np.ascontiguousarray(records[:, -FOOTER.size:]).view('<u4')[:, 0]
+    return np.array_equal(((crcs >> 15) | (crcs << 17)) + np.uint32(0xa282ead8), stored)
+
+
 def record_length(shape):
     """Bytes of the record of an image of `shape` (C, H, W)."""
     return sum(map(len, record_frame(shape))) + math.prod(shape) + FOOTER.size
@@ -97,6 +106,8 @@ class RecordFile:
 
     def __init__(self, path, resolution):
         self.path = path
+        if not os.path.isfile(path):  # Opening a pipe would wait for ever.
+            raise ValueError(f"'{path}' is no regular file; build the data set again.")
         try:
             self._bytes = np.asarray(np.memmap(path, np.uint8, 'r'))
         except ValueError:  # What NumPy says about an empty file.
@@ -114,26 +125,28 @@ class RecordFile:
                 self._rows = self._bytes.reshape(self.num_images, length)
                 return
         self.shape = None
-        self.shape = self._parse(0).shape
+        self.shape = self._parse(0, self._payload(0)).shape
         if len(self.shape) != 3 or self.shape[1:] != (resolution, resolution):
             order = ', with the channels last as other programs write them' * (self.shape[:2] == (resolution, resolution))
             raise ValueError(f"'{path}' holds images of shape {list(self.shape)}{order}; by its name it should be "
                              f'[channels, {resolution}, {resolution}]; build the data set from the pictures.')
 
     def read(self, indices):
-        """Images at `indices`, in that order: uint8 [n, C, r, r]."""
+        """Images at `indices`, in that order: uint8 [n, C, r, r]; a ValueError names a damaged record."""
         if self._rows is not None:
             records = np.take(self._rows, indices, axis=0)
             start = len(self._before)
-            if (records[:, :start] == self._before).all():
+            # What does not look right is looked at alone, which names what is wrong.
+            if (records[:, :start] == self._before).all() and are_intact(records):
                 return records[:, start:start + math.prod(self.shape)].reshape(len(records), *self.shape)
-        return np.stack([self._parse(index) for index in indices])
+        payloads = [self._payload(index) for index in indices]  # All checksums, before what takes seconds.
+        return np.stack([self._parse(*pair) for pair in zip(indices, payloads, strict=True)])
 
     def verify(self):
         """Returns the SHA-256 of all checksums; a ValueError names the first damaged or misshapen record."""
         count, digest = intact_records(self.path, self.shape)
         for index in range(count, self.num_images):
-            self._parse(index)
+            self._parse(index, self._payload(index))
         return digest
 
     def _length_at(self, offset, index):
@@ -144,12 +157,11 @@ class RecordFile:
             if crc != masked_crc(header[:8]):
                 if self._bytes[:2].tobytes() == b'\x1f\x8b':
                     raise ValueError(f"'{self.path}' is compressed by gzip; unpack it, and give it this name again.")
-                raise ValueError(f"'{self.path}' is not a TFRecord file or is damaged at record {index}; "
-                                 'build the data set again.')
+                raise ValueError(f"'{self.path}' is not a TFRecord file or is damaged at record {index}; {_ADVICE}.")
             length = HEADER.size + size + FOOTER.size
             if offset + length <= len(self._bytes):
                 return length
-        raise ValueError(f"'{self.path}' is truncated in record {index}; build the data set again.")
+        raise ValueError(f"'{self.path}' is truncated in record {index}; {_ADVICE}.")
 
     @functools.cached_property
     def _offsets(self):
@@ -160,13 +172,17 @@ class RecordFile:
             offset += self._length_at(offset, len(offsets) - 1)
         return offsets
 
-    def _parse(self, index):
-        """Image of one record of any layout, its checksum verified."""
+    def _payload(self, index):
+        """Bytes of one record, their checksum verified."""
         start = self._offsets[index]
         stop = start + self._length_at(start, index)
         payload = self._bytes[start + HEADER.size:stop - FOOTER.size].tobytes()
         if FOOTER.pack(masked_crc(payload)) != self._bytes[stop - FOOTER.size:stop].tobytes():
-            raise ValueError(f"'{self.path}' is damaged in record {index} (its checksum differs); build the data set again.")
+            raise ValueError(f"'{self.path}' is damaged in record {index} (its checksum differs); {_ADVICE}.")
+        return payload
+
+    def _parse(self, index, payload):
+        """Image of one record of any layout."""
         from tensorflow import train  # Takes seconds to import, and only records of other programs come here.
         try:
             feature = train.Example.FromString(payload).features.feature

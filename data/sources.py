@@ -7,18 +7,22 @@ import contextlib
 import dataclasses
 import functools
 import glob
-import gzip
 import io
 import os
+import resource
 from collections.abc import Callable, Sequence
 
 import lmdb
 import numpy as np
 from PIL import Image
 
+import hdf5 as hdf5_files
 from data import pickles
+from data.archives import read_gzip
 from data.images import crop_square, decode, to_planes
+from data.isolated import isolated
 from data.one_hot import one_hot
+from data.tfrecords import read_array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,11 +93,10 @@ def digits():
     return from_arrays(np.stack(images)[:, np.newaxis], one_hot(scans.target, 10)).shuffled()
 
 
-def _read_idx(path):
+def _read_idx(path, max_file_mib):
     """Array of a gzipped IDX file (the format's description is on the MNIST page)."""
     try:
-        with gzip.open(path) as file:
-            data = file.read()
+        data = read_gzip(path, max_file_mib)
         ndim = data[3]
         shape = np.frombuffer(data, '>i4', ndim, offset=4)
         if data[:3] != b'\0\0\x08':
@@ -103,20 +106,20 @@ def _read_idx(path):
         raise ValueError(f"'{path}' is not a gzipped IDX file or is damaged ({error}).") from error
 
 
-def _read_mnist(mnist_dir, expected_images):
+def _read_mnist(mnist_dir, expected_images, max_file_mib):
     paths = _found(mnist_dir, 'train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz')
-    images, labels = _checked(paths[0], *map(_read_idx, paths), 10, (1, 28, 28), expected_images)
+    images, labels = _checked(paths[0], *(_read_idx(path, max_file_mib) for path in paths), 10, (1, 28, 28), expected_images)
     return np.pad(images, [(0, 0), (0, 0), (2, 2), (2, 2)]), labels
 
 
-def mnist(mnist_dir, *, expected_images=60000):
+def mnist(mnist_dir, *, expected_images=60000, max_file_mib=None):
     """MNIST: 60000 gray images, 28x28 padded to 32x32, with 10 labels."""
-    return from_arrays(*_read_mnist(mnist_dir, expected_images)).shuffled()
+    return from_arrays(*_read_mnist(mnist_dir, expected_images, max_file_mib)).shuffled()
 
 
-def mnistrgb(mnist_dir, *, num_images=1_000_000, expected_images=60000):
+def mnistrgb(mnist_dir, *, num_images=1_000_000, expected_images=60000, max_file_mib=None):
     """Random triples of MNIST digits as the three channels of an image: 1000 modes, for counting them."""
-    images, _ = _read_mnist(mnist_dir, expected_images)
+    images, _ = _read_mnist(mnist_dir, expected_images, max_file_mib)
     triples = np.random.RandomState(seed=123).randint(len(images), size=[num_images, 3])
     return Source(32, 3, triples, functools.partial(np.take, images[:, 0], axis=0))
 
@@ -132,10 +135,20 @@ def cifar100(cifar100_dir, *, expected_images=50000):
 
 
 def _cifar(folder, names, key, num_classes, expected_images):
-    batches = [pickles.arrays(path, 'data', key) for path in _found(folder, *names)]
-    images, classes = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    images, classes = _joined([(path, *pickles.arrays(path, 'data', key)) for path in _found(folder, *names)])
     images, labels = _checked(folder, images, classes, num_classes, (3, 32, 32), expected_images)
     return from_arrays(images, labels).shuffled()
+
+
+def _joined(parts):
+    """The images and classes of several (path, images, classes), one after the other; all must be of one form."""
+    first, *arrays = parts[0]
+    for path, *others in parts[1:]:
+        for array, other in zip(arrays, others, strict=True):
+            if (array.shape[1:], array.dtype) != (other.shape[1:], other.dtype):
+                raise ValueError(f"'{path}' holds {other.dtype} {list(other.shape)} where '{first}' holds {array.dtype} "
+                                 f'{list(array.shape)}; download both again.')
+    return [np.concatenate(each) for each in list(zip(*parts, strict=True))[1:]]
 
 
 def _keys(path, contents, *keys):
@@ -147,36 +160,47 @@ def _keys(path, contents, *keys):
 def svhn(svhn_dir, *, expected_images=73257):
     """SVHN, cropped digits: 73257 RGB images of 32x32 with 10 labels, from train_32x32.mat or train_1 .. train_3.pkl."""
     path = os.path.join(svhn_dir, 'train_32x32.mat')
-    if os.path.exists(path):
+    if os.path.isfile(path):
         images, classes = _read_mat(path)
         images = images.transpose(3, 2, 0, 1) if images.ndim == 4 else images  # From [H, W, C, N].
     else:
-        parts = [pickles.arrays(path) for path in _found(svhn_dir, *(f'train_{i}.pkl' for i in (1, 2, 3)))]
-        images, classes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        images, classes = _joined([(path, *pickles.arrays(path))
+                                   for path in _found(svhn_dir, *(f'train_{i}.pkl' for i in (1, 2, 3)))])
     classes = np.where(classes == 10, 0, classes)  # The site's files call the digit 0 class 10.
     return from_arrays(*_checked(svhn_dir, images, classes, 10, (3, 32, 32), expected_images)).shuffled()
 
 
 def _read_mat(path):
-    from scipy.io import loadmat  # Takes a second to import, and only this source needs it.
     try:
-        contents = loadmat(path, variable_names=['X', 'y'])
-    except Exception as error:  # SciPy raises many kinds for damaged files.
-        raise ValueError(f"'{path}' is not a MATLAB file or is damaged ({error}).") from error
+        contents = isolated(_load_mat, path)  # SciPy crashes on some damaged files.
+    except ValueError as error:
+        raise ValueError(f"'{path}' is not a MATLAB file or is damaged ({error}); download it again.") from error
     return _keys(path, contents, 'X', 'y')
+
+
+def _load_mat(path):
+    from scipy.io import loadmat  # Takes a second to import, and only this source needs it.
+    most = max(64 * os.path.getsize(path), 1 << 30) + (1 << 33)  # Of addresses; a few bytes may unpack to any number.
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    contents = loadmat(path, variable_names=['X', 'y'])
+    return {name: value for name, value in contents.items() if isinstance(value, np.ndarray) and value.dtype.kind in 'fiu'}
 
 
 def lsun(lmdb_dir, *, resolution=256, max_images=None):
     """A category of LSUN: encoded images in an LMDB, cropped to the centred square; undecodable ones are left out."""
     try:
-        with contextlib.closing(_open_lmdb(lmdb_dir)) as environment, environment.begin() as transaction:
-            keys = [bytes(key) for key in transaction.cursor().iternext(values=False)]
-    except lmdb.Error as error:
+        keys = isolated(_lmdb_keys, lmdb_dir)  # Damaged pages crash the library.
+    except (ValueError, OSError) as error:
         raise ValueError(f"'{lmdb_dir}' is not an LMDB folder or is damaged ({error}){_packed(lmdb_dir)}.") from error
     if not keys:
         raise ValueError(f"'{lmdb_dir}' holds no images.")
     load = functools.partial(_load_lsun, lmdb_dir, resolution)
     return Source(resolution, 3, keys, load, heavy=True, max_images=max_images, on_error='skip')
+
+
+def _lmdb_keys(path):
+    with contextlib.closing(_open_lmdb(path)) as environment, environment.begin() as transaction:
+        return [bytes(key) for key in transaction.cursor().iternext(values=False)]
 
 
 @functools.cache
@@ -186,15 +210,25 @@ def _shared_lmdb(path, process_id):
 
 
 def _open_lmdb(path):
-    return lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
+    data = os.path.join(path, 'data.mdb')
+    if os.path.exists(data) and not os.path.isfile(data):
+        raise ValueError(f"'{data}' is no regular file")
+    environment = lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
+    needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
+    if os.path.getsize(data) < needed:
+        environment.close()
+        raise ValueError(f"'{data}' is truncated: it has {os.path.getsize(data)} bytes and needs {needed}")
+    return environment
 
 
 def _load_lsun(path, resolution, key):
     try:
         with _shared_lmdb(path, os.getpid()).begin() as transaction:
             data = transaction.get(key)
-    except lmdb.Error as error:
+    except (lmdb.Error, ValueError) as error:
         raise ValueError(f'cannot be read ({error}).') from error
+    if data is None:
+        raise ValueError('is not in the LMDB any more; get it again.')
     image = decode(io.BytesIO(data)).convert('RGB')
     return to_planes(crop_square(image).resize((resolution, resolution), Image.Resampling.LANCZOS))
 
@@ -222,10 +256,12 @@ def hdf5(hdf5_filename, *, shuffle=1):
     labels = None
     for path in (f'{hdf5_filename}-labels.npy', f'{os.path.splitext(hdf5_filename)[0]}-labels.npy'):
         if os.path.exists(path):
-            labels = np.load(path, allow_pickle=False).astype(np.float32)
-            if labels.ndim != 2 or len(labels) != len(images):
+            labels = read_array(path)
+            if labels.dtype.kind not in 'fiu' or labels.ndim != 2 or len(labels) != len(images):
                 raise ValueError(f"'{path}' holds labels of shape {list(labels.shape)}; "
-                                 f'expected [{len(images)}, label size].')
+                                 f'expected numbers [{len(images)}, label size].')
+            with np.errstate(over='ignore'):
+                labels = labels.astype(np.float32)
             break
     load = functools.partial(_load_hdf5, hdf5_filename)
     source = Source(images.shape[-1], images.shape[1], range(len(images)), load, labels)
@@ -234,12 +270,11 @@ def hdf5(hdf5_filename, *, shuffle=1):
 
 @functools.cache
 def _largest_array(path):
-    import h5py
     try:
-        file = h5py.File(path, 'r')
-    except OSError as error:
-        raise ValueError(f"'{path}' is not an HDF5 file or is damaged ({error}).") from error
-    arrays = [array for name, array in file.items()
+        members = hdf5_files.members(hdf5_files.open_file(path))
+    except ValueError as error:
+        raise ValueError(f"'{path}' {error}") from error
+    arrays = [array for name, array in members
               if name.startswith('data') and getattr(array, 'ndim', 0) == 4]
     if not arrays:
         raise ValueError(f"'{path}' holds no array data* of four dimensions.")
@@ -251,4 +286,7 @@ def _largest_array(path):
 
 
 def _load_hdf5(path, index):
-    return _largest_array(path)[index]
+    try:
+        return _largest_array(path)[index]
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"of '{path}' cannot be read ({error}); get the file again.") from error

@@ -5,7 +5,9 @@ A data set is a folder `name/` of uncompressed files `name-r02.tfrecords` .. `na
 into n shards `name-rLL-sssss-of-nnnnn.tfrecords`: image i is then in shard i % n. `name.manifest` holds digests
 and the names of classes.
 """
+import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -14,7 +16,7 @@ import numpy as np
 
 from data.fingerprints import file_facts, fingerprint
 from data.records import RecordFile, ShardedFile
-from files import sha256_of
+from files import read, sha256_of
 
 _CLASSES = re.compile(r'[0-9a-f]{64}  classes (.*)\n')  # The line of the manifest that names them.
 
@@ -93,7 +95,7 @@ class Dataset:
         if self.num_channels not in (1, 3):
             raise ValueError(f"'{first.path}' holds images of {self.num_channels} channels; "
                              'expected 1 (gray) or 3 (RGB).')
-        self.labels = _read_labels(os.path.join(path, labels_file(self._prefix)), self.num_images, label_size)
+        self.labels = self._read_labels(label_size)
         self.label_size = self.labels.shape[1]
         self.class_names = self._read_class_names() if label_size == 'full' else None
         if self.class_names and len(self.class_names) != self.label_size:
@@ -122,17 +124,29 @@ class Dataset:
         path = os.path.join(self._path, manifest_file(self._prefix))
         if not os.path.exists(path):
             return []
-        with open(path, encoding='latin-1') as file:
-            return file.readlines()
+        return read(path).decode('latin-1').splitlines(keepends=True)
 
     def _read_class_names(self):
-        for match in filter(None, map(_CLASSES.fullmatch, self._manifest())):
-            try:
-                return json.loads(match[1])
-            except ValueError as error:
-                raise ValueError(f"'{manifest_file(self._prefix)}' in '{self._path}' is damaged ({error}); "
-                                 'build the data set again.') from error
+        manifest = os.path.join(self._path, manifest_file(self._prefix))
+        for line in self._manifest():
+            if match := _CLASSES.fullmatch(line):
+                with contextlib.suppress(ValueError, RecursionError):
+                    names = json.loads(match[1])
+                    if classes_line(names) == line and isinstance(names, list):
+                        return names
+                raise ValueError(f"'{manifest}' is damaged where it names the classes; copy or build the data set again.")
         return None
+
+    def _read_labels(self, label_size):
+        """The labels, float32 [N, label_size], where there is a manifest as it notes them."""
+        path = os.path.join(self._path, labels_file(self._prefix))
+        if label_size == 0 or not os.path.exists(path):
+            return _components(path, np.zeros([self.num_images, 0], np.float32), label_size)
+        labels, manifest = _checked_labels(path, read_array(path), self.num_images), self._manifest()
+        if manifest and labels_line(path) not in manifest:
+            raise ValueError(f"'{path}' is not as '{os.path.join(self._path, manifest_file(self._prefix))}' notes it; one "
+                             'of them is damaged, copy or build the data set again.')
+        return _components(path, labels, label_size)
 
     def verify(self):
         """Checks every record of every level, and all files against the manifest; tells whether there is one.
@@ -228,25 +242,35 @@ def _advice(path):
             f'{os.path.splitext(os.path.normpath(path))[0]}-set {path}')
 
 
-def _read_labels(path, num_images, label_size):
-    """Labels of a data set as float32 [num_images, label_size]."""
-    labels = np.zeros([num_images, 0], np.float32)
-    if label_size == 0:
-        return labels
-    if os.path.exists(path):
-        try:
-            labels = np.load(path, allow_pickle=False)
-        except Exception as error:  # A damaged header can raise anything.
-            raise ValueError(f"'{path}' is not a NumPy file or is damaged: {error}.") from error
-        if labels.ndim != 2 or labels.dtype.kind not in 'fiu' or len(labels) != num_images:
-            raise ValueError(f"'{path}' holds {labels.dtype} {list(labels.shape)}; expected a label for "
-                             f'each image, float32 [{num_images}, label size].')
-        if not np.isfinite(labels).all():
-            row = np.flatnonzero(~np.isfinite(labels).all(axis=1))[0]
-            raise ValueError(f"'{path}' holds the label {labels[row].tolist()} of image {row}; expected finite numbers, "
-                             'build the data set again.')
+def read_array(path):
+    """The array of a NumPy file from strangers; a ValueError says what else it is."""
+    try:
+        array = np.load(io.BytesIO(read(path)), allow_pickle=False)
+    except Exception as error:  # A damaged header can raise anything.
+        raise ValueError(f"'{path}' is not a NumPy file or is damaged ({error}); get it again.") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"'{path}' holds several arrays; expected a NumPy file of one.")
+    return array
+
+
+def _checked_labels(path, labels, num_images):
+    """Labels as float32 [num_images, components]; a ValueError says what is wrong with them."""
+    if labels.ndim != 2 or labels.dtype.kind not in 'fiu' or len(labels) != num_images:
+        raise ValueError(f"'{path}' holds {labels.dtype} {list(labels.shape)}; expected a label for "
+                         f'each image, float32 [{num_images}, label size].')
+    with np.errstate(over='ignore'):
+        labels = labels.astype(np.float32)
+    if not np.isfinite(labels).all():
+        row = np.flatnonzero(~np.isfinite(labels).all(axis=1))[0]
+        raise ValueError(f"'{path}' holds the label {labels[row].tolist()} of image {row}; expected finite numbers, "
+                         'build the data set again.')
+    return labels
+
+
+def _components(path, labels, label_size):
+    """The first `label_size` components, or all. float32 [N, ...] -> float32 [N, label_size]."""
     if label_size == 'full':
-        return labels.astype(np.float32)
+        return labels
     if label_size > labels.shape[1]:
         raise ValueError(f"label size {label_size} is more than the {labels.shape[1]} that '{path}' holds.")
-    return labels[:, :label_size].astype(np.float32)
+    return labels[:, :label_size]

@@ -211,4 +211,5 @@ class Writer:
         try:
             yield
         except OSError as error:
-            raise OSError(f"cannot write '{self.target}': {error.strerror} (after {self.num_images} images).") from error
+            raise OSError(f"'{self.target}' cannot be written ({error.strerror}, after {self.num_images} images); free disk "
+                          f'space or check permissions.') from error

@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 
-from files import replacing
+from files import replacing, writing
 from wording import format_time
 
 
@@ -28,7 +28,7 @@ class Records:
         record = {'row': row, 'nimg': nimg, 'metric': str(spec), **self._settings(spec), 'seconds': round(seconds, 1),
                   'values': {name: float(value) for name, value in values.items()}}
         self._all.append(record)
-        with open(self._path, 'a+b') as file:
+        with writing(self._path), open(self._path, 'a+b') as file:
             if file.tell() and _last_byte(file) != b'\n':
                 file.write(b'\n')  # The last record was cut off when its evaluation was killed.
             file.write(json.dumps(record).encode() + b'\n')

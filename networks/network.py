@@ -1,25 +1,30 @@
 """What every network shares, whatever its architecture: layers by name and level, settings, the stored lod."""
+import functools
 import math
 
 import keras
 import tensorflow as tf
 
 from networks.growth import downscale, split_lod, upscale
-from presets.preset import NetworkSection
+from presets.fields import checked
+from presets.preset import Images, NetworkSection
 
 
 class Network(keras.Model):
     """A network whose blocks all exist from the start; `level` selects those that run.
 
     A subclass names its section of settings (`Settings`, see presets/) and its `role`, 'G' or 'D', and makes its layers
-    with `_add` in `build_layers`. `settings` are the fields of the section that concern its role.
+    with `_add` in `build_layers`. `settings` are the fields of the section that concern its role. ValueError for those that
+    its schema (presets/fields.py) refuses, and for more than `max_parameters`: no file may ask for any size.
     """
     Settings: type[NetworkSection]
     role: str
     class_names = None  # A tuple of the names of the label's components, where the data set has them; for people alone.
 
-    def __init__(self, resolution=1024, num_channels=3, label_size=0, seed=None, name=None, dtype=None, **settings):
+    def __init__(self, resolution=1024, num_channels=3, label_size=0, seed=None, name=None, dtype=None,
+                 max_parameters=math.inf, **settings):
         super().__init__(autocast=False, name=name, dtype=dtype)  # lod arithmetic stays float32, layers cast for themselves.
+        checked(Images, {'resolution': resolution, 'num_channels': num_channels, 'label_size': label_size})
         if resolution < 4 or resolution & (resolution - 1):
             raise ValueError(f'The resolution is {resolution}; the networks need a power of two, 4 or more.')
         unknown = settings.keys() - set(self.Settings.names_of(self.role))
@@ -30,15 +35,12 @@ class Network(keras.Model):
         self.num_channels = num_channels
         self.label_size = label_size
         self.seed = seed
-        self.settings = self.Settings(**settings).for_dtype(self.compute_dtype)
-        try:
-            least = min(self.fmaps(stage) for stage in range(self.resolution_log2))
-        except (ArithmeticError, TypeError, ValueError):
-            least = 0
-        if least < 1:
+        self.settings = self.Settings(**checked(self.Settings, settings)).for_dtype(self.compute_dtype)
+        if min(self.fmaps(stage) for stage in range(self.resolution_log2)) < 1:
             raise ValueError(f'fmap_base {self.settings.fmap_base}, fmap_decay {self.settings.fmap_decay} and fmap_max '
                              f'{self.settings.fmap_max} leave a layer without feature maps; raise fmap_base or fmap_max.')
         self.named_layers = {}  # E.g. '8x8/Conv0_up'; in the order of creation.
+        self._max_parameters = self._parameters_left = max_parameters
         self._prefixes = {}     # What the names of each layer's variables start with.
         self._levels = {}       # The level of each layer's resolution: training has reached it at this level and below.
         self.build()
@@ -73,11 +75,24 @@ class Network(keras.Model):
         """
         seed = None if self.seed is None else self.seed + len(self.named_layers)
         layer = layer_class(*args, seed=seed, dtype=self.dtype_policy, name=name.replace('/', '_'), **kwargs)
+        layer.add_weight = functools.partial(self._within_limit, layer.add_weight)
         layer.build([None, *input_shape])
+        del layer.add_weight
         self.named_layers[name] = layer
         self._levels[name] = level
         self._prefixes[name] = under or name
         return layer
+
+    def add_weight(self, *args, **kwargs):
+        return self._within_limit(super().add_weight, *args, **kwargs)
+
+    def _within_limit(self, add_weight, *args, shape=(), **kwargs):
+        """`add_weight` of the network or of a layer, unless it would be too much, before anything is allocated."""
+        self._parameters_left -= math.prod(shape)
+        if self._parameters_left < 0:
+            raise ValueError(f'the arguments describe a {type(self).__name__} of more than {self._max_parameters} '
+                             'parameters, far more than there are.')
+        return add_weight(*args, shape=shape, **kwargs)
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """{reference name: keras.Variable}, 'lod' first, e.g. '8x8/Conv0_up/weight'."""

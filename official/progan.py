@@ -6,7 +6,17 @@ import numpy as np
 
 from networks.progan import Discriminator, Generator
 from networks.snapshot import assign
-from official.states import check_lod, check_size, checked_arguments, expect, feature_maps, named_arrays, numbers, short
+from official.states import (
+    check_lod,
+    check_size,
+    checked_arguments,
+    count,
+    expect,
+    feature_maps,
+    named_arrays,
+    numbers,
+    short,
+)
 
 _CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
 _FUNCTIONS = {'G': ('G_paper',), 'Gs': ('G_paper',), 'D': ('D_paper',)}
@@ -54,11 +64,11 @@ def describe(source, name, state):
         arrays = [expect(state, 'toplevel_params', dict, source).get('cur_lod'),
                   *expect(state, 'param_values', list, source)]
         stored = [numbers(value, source) for value in arrays]
-        lod, size = stored[0], sum(array.size for array in stored)
+        lod, size = stored[0], count(stored)
     else:
         arguments = expect(state, 'static_kwargs', dict, source)
         stored = _tensorflow_variables(source, state)
-        lod, size = stored.get('lod', np.float32(0)), sum(array.size for array in stored.values())
+        lod, size = stored.get('lod', np.float32(0)), count(stored.values())
     arguments = checked_arguments(source, _ARGUMENTS[_CLASSES[name]], arguments)
     _check_size(source, arguments, size)
     check_lod(source, lod, arguments.get('resolution', 1024))

@@ -21,11 +21,20 @@ def short(value):
 
 def numbers(value, source):
     """The float32 array of a stored number or array."""
-    value = value.value if isinstance(value, Array) else value
-    if isinstance(value, bool) or not isinstance(value, np.ndarray | int | float):
+    if isinstance(value, Array) and value.value is not None:
+        return value.float32
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f'{source} holds a variable of type {type(value).__name__}; variables are arrays.')
-    with np.errstate(over='ignore'):
-        return np.asarray(value, np.float32)
+    try:
+        with np.errstate(over='ignore'):
+            return np.asarray(value, np.float32)
+    except OverflowError as error:
+        raise ValueError(f'{source} holds a variable that is beyond any float; variables are arrays.') from error
+
+
+def count(arrays):
+    """Of how many numbers arrays are made, without those that a file refers to again."""
+    return sum({array.__array_interface__['data'][0]: array.size for array in arrays}.values())
 
 
 def named_arrays(source, state):

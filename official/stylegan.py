@@ -9,7 +9,7 @@ import numpy as np
 
 from networks.snapshot import assign
 from networks.stylegan import Discriminator, Generator
-from official.states import check_lod, check_size, checked_arguments, expect, feature_maps, named_arrays, plain, short
+from official.states import check_lod, check_size, checked_arguments, count, expect, feature_maps, named_arrays, plain, short
 from pickles import Instance
 
 _CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
@@ -61,7 +61,7 @@ def describe(source, name, state):
     built = told | seen(source, stored, told)
     resolution, maps = built['resolution'], feature_maps(told, built['resolution'])
     own = 2 * resolution ** 2 * built['use_noise'] if components else maps[0] * built['label_size']
-    check_size(source, sum(9 * n ** 2 for n in maps[1:]) + own, sum(array.size for array in stored.values()))
+    check_size(source, sum(9 * n ** 2 for n in maps[1:]) + own, count(stored.values()))
     check_lod(source, stored.get('lod', np.float32(0)), resolution)
     if components:
         stored['G_synthesis/lod'] = stored.get('lod', np.float32(0))  # Which the outer network sets on every call.

@@ -11,6 +11,24 @@ class Preset(NamedTuple):
     values: dict
 
 
+def ruled(default, **rules):
+    """A field with rules: zero=True, its number may be 0; most=N, it may be no larger; choices=(...), its values; use=True,
+    it builds nothing.
+
+    A field of use, like how a generator is sampled, may differ between networks of the same layers.
+    """
+    how = {'default_factory': default.copy} if isinstance(default, dict) else {'default': default}
+    return dataclasses.field(**how, metadata=rules)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a network makes or judges."""
+    resolution: int = ruled(1024, most=2 ** 14)  # A power of two, 4 or more.
+    num_channels: int = ruled(3, most=2 ** 10)
+    label_size: int = ruled(0, most=2 ** 20, zero=True)
+
+
 @dataclass(frozen=True)
 class NetworkSection:
     """Settings of an architecture's two networks; `kind` is its name in networks/architectures.py."""
@@ -45,14 +63,6 @@ def only(role, default, **rules):
 def or_zero(default):
     """A field whose number may be 0, not only positive."""
     return ruled(default, zero=True)
-
-
-def ruled(default, **rules):
-    """A field with rules: zero=True, its number may be 0; choices=(...), its values; use=True, it builds nothing.
-
-    A field of use, like how a generator is sampled, may differ between networks of the same layers.
-    """
-    return dataclasses.field(default=default, metadata=rules)
 
 
 def learning_rates(by_resolution):

@@ -2,23 +2,23 @@
 import dataclasses
 from dataclasses import dataclass
 
-from presets.preset import LossSection, NetworkSection, Preset, learning_rates, only, or_zero
+from presets.preset import LossSection, NetworkSection, Preset, learning_rates, only, or_zero, ruled
 
 
 @dataclass(frozen=True)
 class Network(NetworkSection):
     kind: str = 'progan'
-    fmap_base: int = 8192                        # Maps of a block: min(fmap_base / 2^(stage * fmap_decay), fmap_max).
-    fmap_decay: float = or_zero(1.0)             # See fmap_base.
-    fmap_max: int = 512                          # See fmap_base.
-    latent_size: int | None = only('G', None)    # Components of a latent; None: the feature maps of stage 0.
+    fmap_base: int = ruled(8192, most=2 ** 24)        # Maps of a block: min(fmap_base / 2^(stage * fmap_decay), fmap_max).
+    fmap_decay: float = ruled(1.0, most=8, zero=True)  # See fmap_base.
+    fmap_max: int = ruled(512, most=2 ** 16)          # See fmap_base.
+    latent_size: int | None = only('G', None, most=2 ** 20)  # Components of a latent; None: the feature maps of stage 0.
     normalize_latents: bool = only('G', True)    # Pixel-norm the latents before the first layer.
     use_wscale: bool = True                      # Equalized learning rate; False: He's initialization alone.
     use_pixelnorm: bool = only('G', True)        # Pixel norm after each layer of G.
     use_leakyrelu: bool = only('G', True)        # Leaky ReLU in G; False: ReLU (D is always leaky).
-    pixelnorm_epsilon: float = only('G', 1e-8)   # Added to the mean square before its root; 1e-4 in fp16.
+    pixelnorm_epsilon: float = only('G', 1e-8, most=1, zero=True)  # Added to the mean square before its root; 1e-4 in fp16.
     fused_scale: bool = True                     # One strided convolution instead of a convolution and a rescaling.
-    mbstd_group_size: int = only('D', 4)         # Group size of minibatch stddev in D; 1: none.
+    mbstd_group_size: int = only('D', 4, most=2 ** 16, zero=True)  # Group size of minibatch stddev in D; 0 or 1: none.
 
     def for_dtype(self, dtype):
         """With an epsilon of pixel norm that is not 0 in float16."""

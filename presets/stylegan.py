@@ -17,7 +17,7 @@ class Network(NetworkSection):
     #                                              those of blocks 128x128 and above, none, or all.
     latent_size: int = only('G', 512)            # Components of a latent z.
     dlatent_size: int = only('G', 512)           # Components of an intermediate latent w.
-    mapping_layers: int = only('G', 8, zero=True)  # Dense layers from z to w.
+    mapping_layers: int = only('G', 8, zero=True, most=64)  # Dense layers from z to w.
     mapping_fmaps: int = only('G', 512)          # Width of those but the last.
     mapping_lrmul: float = only('G', 0.01)       # Their learning rate relative to the other layers'.
     normalize_latents: bool = only('G', True)    # Pixel-norm the latents before the first layer.

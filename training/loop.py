@@ -60,8 +60,8 @@ def check_groups(phase, devices, group_size):
 def train(config, run_dir, strategy, dataset, schedule, state):
     """Trains from the last checkpoint in `run_dir`, or from the start, until done or told to stop -> whether it is done.
 
-    SIGINT and SIGTERM end the iteration, write a checkpoint and return. FloatingPointError when training has broken
-    down, MemoryError when a device is full.
+    SIGINT and SIGTERM end the iteration, write a checkpoint and return; a data set that cannot be read does too, and raises
+    its ValueError. FloatingPointError when training has broken down, MemoryError when a device is full.
     """
     options, total_nimg = config.train, round(config.train.total_kimg * 1000)
     index, num_workers = worker(strategy)
@@ -94,14 +94,19 @@ def train(config, run_dir, strategy, dataset, schedule, state):
         if following:
             iteration.prepare(stream.spec(following[0]), following[0])
 
-    prepared_after = None
+    prepared_after, failure = None, None
     with StopSignal(strategy, num_workers) as stop, ThreadPoolExecutor(1) as background:
         while position.nimg < total_nimg and not stop.requested():
             phase = schedule.at(position.nimg)
             if options.reset_optimizers and blocks_change(position.lod, phase.lod):
                 state.G_optimizer.reset()
                 state.D_optimizer.reset()
-            averages.add(run(iteration, stream.next(phase, position.nimg), position.nimg, phase))
+            try:
+                batch = stream.next(phase, position.nimg)
+            except (ValueError, MemoryError) as error:  # A damaged data set is mended, and the run goes on from here.
+                failure = error
+                break
+            averages.add(run(iteration, batch, position.nimg, phase))
             position.nimg += minibatches * phase.minibatch
             position.lod = phase.lod
             # Of several workers each would have to trace at the same moment, for their reductions find each other by order.
@@ -138,6 +143,8 @@ def train(config, run_dir, strategy, dataset, schedule, state):
     maintenance.close()
     if num_workers > 1:
         sum_over_workers(strategy, 0)  # A worker that ended while the chief still writes would be taken for a dead one.
+    if failure:
+        raise failure
     return done
 
 

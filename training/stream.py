@@ -21,8 +21,13 @@ class Stream:
         try:
             return next(self._iterator)
         except tf.errors.OpError as error:
-            sentences = [line for line in str(error.message).splitlines() if line.startswith(('ValueError: ', 'OSError: '))]
-            raise ValueError(sentences[0].partition(': ')[2] if sentences else error.message) from error
+            lines = str(error.message).splitlines()
+            sentences = [line for line in lines if line.startswith(('ValueError: ', 'OSError: '))]
+            if not sentences and (isinstance(error, tf.errors.ResourceExhaustedError) or 'MemoryError: ' in error.message):
+                raise MemoryError(f'Out of memory for reading minibatches of {phase.minibatch} at {phase.resolution}x'
+                                  f'{phase.resolution}; set a smaller schedule.minibatch_dict and continue with --resume.'
+                                  ) from error
+            raise ValueError(sentences[0].partition(': ')[2] if sentences else lines[0]) from error
 
     def spec(self, phase):
         """What one replica's batch looks like in a phase."""

@@ -10,10 +10,10 @@ from reference_pickles import tiny_stylegan
 from config import resolve
 from data.pipeline import batches
 from data.tfrecords import Dataset
-from networks.snapshot import NAMES, load_snapshot
+from networks.snapshot import NAMES, Snapshot, load_snapshot
 from training.objectives.table import OBJECTIVES
 from training.schedule import Phase
-from training.state import make_state
+from training.state import make_state, start_from
 from training.step import Iteration
 
 NETWORK = ['network.fmap_base=64', 'network.fmap_max=8', 'network.latent_size=8', 'network.dlatent_size=8',
@@ -29,7 +29,7 @@ def values(snapshot):
             for name, variable in getattr(snapshot, prefix).named_variables().items()}
 
 
-def test_a_run_trains_resumes_bit_for_bit_exports_is_scored_and_starts_another(run_command, data_dir, tmp_path):
+def test_a_run_trains_resumes_bit_for_bit_exports_and_is_scored(run_command, data_dir, tmp_path):
     where = [f'--data_dir={data_dir}', f'--results_dir={tmp_path / "results"}']
 
     def command(*arguments):
@@ -58,17 +58,24 @@ def test_a_run_trains_resumes_bit_for_bit_exports_is_scored_and_starts_another(r
         latents=tf.constant(latents), labels=tf.one_hot([1] * 4, 4))['images']
     assert_allclose(np.load(tmp_path / 'default.npz')['images'].astype(int), served.numpy().astype(int), atol=1)
     assert 'swd' in command('evaluate.py', f'--run={whole}', *where, '--metrics=swd-32', '--num_images=32').lower()
-    command('train.py', *SMALL, *where, f'--init_from={whole}', '--set=train.total_kimg=0.05',
-            '--set=network.style_mixing_prob=0.5')
 
 
-def test_an_official_file_is_taken_by_every_command(run_command, tmp_path):
+def test_a_run_starts_from_networks_that_are_used_in_another_way_but_not_built_in_one(data_dir):
+    given, other = Setup(data_dir), Setup(data_dir, overrides=['network.style_mixing_prob=0.5', 'train.seed=5'])
+    start_from(other.state, Snapshot(*given.state.networks.values(), nimg=0), 'given')
+    for name, value in values(given.state).items():
+        assert_array_equal(values(other.state)[name], value, err_msg=name)
+    unflipped = Setup(data_dir, overrides=['network.fused_scale=true'])
+    with pytest.raises(ValueError, match='given holds networks of fused_scale auto, but this run builds them with True'):
+        start_from(unflipped.state, Snapshot(*given.state.networks.values(), nimg=0), 'given')
+
+
+def test_an_official_file_is_taken_by_commands(run_command, tmp_path):
     data, (G, _) = tiny_stylegan(resolution=16)
     (tmp_path / 'stylegan.pkl').write_bytes(data)
     network = f'--network={tmp_path / "stylegan.pkl"}'
     for arguments in (['import_official.py', tmp_path / 'stylegan.pkl', tmp_path / 'out.h5', '--verify'],
-                      ['generate.py', 'grid', network, '--seeds=0-3', f'--out={tmp_path / "grid.png"}'],
-                      ['export.py', network, f'--out={tmp_path / "model"}']):
+                      ['generate.py', 'grid', network, '--seeds=0-3', f'--out={tmp_path / "grid.png"}']):
         done = run_command(*arguments)
         assert done.returncode == 0, done.stderr
     assert_array_equal(load_snapshot(tmp_path / 'out.h5').Gs.dlatent_avg, G.dlatent_avg)

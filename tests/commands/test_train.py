@@ -298,6 +298,22 @@ def test_a_record_damaged_in_its_header_is_named_when_training_reaches_it(comman
     assert 'blobs-r02.tfrecords' in sentence and 'record 17' in sentence and 'Traceback' not in output
 
 
+def test_a_damaged_record_stops_with_its_name_and_once_mended_the_run_goes_on_as_if_it_had_been_whole(
+        command, data_dir, tmp_path, reference_run):
+    shutil.copytree(data_dir / 'blobs', tmp_path / 'blobs')
+    path = tmp_path / 'blobs' / 'blobs-r02.tfrecords'  # The picture of the reals needs another.
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10] + bytes([whole[-10] ^ 1]) + whole[-9:])
+    output = finish(command(tmp_path, *SMALL, f'--data_dir={tmp_path}'), 1)
+    assert "blobs-r02.tfrecords' is damaged in record 63 (its checksum differs); see with dataset_tool.py verify" in output
+    assert 'kimg; continue with --resume=000-' in output and 'Traceback' not in output
+    path.write_bytes(whole)
+    finish(command(tmp_path, '--resume=latest'))
+    run = tmp_path / reference_run.name
+    assert weights(run / 'network-final.h5') == weights(reference_run / 'network-final.h5')
+    assert statistics(run) == statistics(reference_run)
+
+
 def test_a_full_disk_stops_with_a_sentence_and_keeps_the_last_checkpoint(data_dir, tmp_path):
     result = subprocess.run([sys.executable, TESTS / 'helpers' / 'full_disk.py', '60000', 'train.py', *SMALL,
                              f'--data_dir={data_dir}', f'--results_dir={tmp_path}'], cwd=ROOT, capture_output=True,

@@ -166,7 +166,7 @@ def test_missing_files_are_named(folder):
 def test_a_truncated_zip_is_refused(folder):
     path = folder / 'deltas00000.zip'
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match='deltas00000.zip.* is truncated or no zip file'):
+    with pytest.raises(ValueError, match='deltas00000.zip.* is no zip file or is damaged'):
         deltas.read_deltas(folder, FACES.names)
 
 

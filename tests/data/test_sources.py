@@ -235,7 +235,7 @@ def test_hdf5_of_another_form_is_refused(tmp_path, array, message):
 
 def test_damaged_hdf5_and_labels_are_named(tmp_path):
     (tmp_path / 'bad.h5').write_bytes(b'nothing')
-    with pytest.raises(ValueError, match='bad.h5. is not an HDF5 file or is damaged'):
+    with pytest.raises(ValueError, match='bad.h5. is truncated, damaged or not an HDF5 file'):
         sources.hdf5(str(tmp_path / 'bad.h5'))
     with h5py.File(tmp_path / 'set.h5', 'w') as file:
         file['data'] = np.zeros([6, 3, 8, 8], np.uint8)

@@ -147,6 +147,37 @@ def test_damaged_header_is_found_when_its_record_is_read(copy):
         dataset.read(2, [16, 17, 18])
 
 
+@pytest.mark.parametrize('level', range(4))
+@pytest.mark.parametrize('place', [0.2, 0.5, 0.999])
+def test_reading_finds_any_flipped_bit_of_a_record_and_names_it(copy, level, place):
+    path = copy / f'tfr32-r{5 - level:02d}.tfrecords'
+    data = bytearray(path.read_bytes())
+    data[int((17 + place) * len(data) / 100)] ^= 1
+    path.write_bytes(data)
+    dataset = Dataset(copy)
+    dataset.read(level, [16, 18])
+    with pytest.raises(ValueError, match=f'{path.name}.* damaged in record 17 .*; see with dataset_tool.py verify'):
+        dataset.read(level, [16, 17, 18])
+
+
+@pytest.mark.parametrize('name', ['tfr32-rxx.labels', 'tfr32.manifest'])
+def test_labels_are_those_of_the_manifest(copy, name):
+    data = bytearray((copy / name).read_bytes())
+    data[-50] ^= 1  # In the manifest the digest of the labels, its last line.
+    (copy / name).write_bytes(data)
+    with pytest.raises(ValueError, match="tfr32-rxx.labels' is not as '.*tfr32.manifest' notes it; one of them is damaged"):
+        Dataset(copy)
+    assert Dataset(copy, label_size=0).num_images == 100
+
+
+@pytest.mark.parametrize('name', ['tfr32-rxx.labels', 'tfr32.manifest', 'tfr32-r03.tfrecords'])
+def test_pipes_in_a_data_set_are_refused_not_waited_for(copy, name):
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(ValueError, match=f"{name}' is no regular file"):
+        Dataset(copy)
+
+
 def test_wrong_shape_is_refused(copy):
     (copy / 'tfr32-r03.tfrecords').write_bytes((copy / 'tfr32-r04.tfrecords').read_bytes())
     with pytest.raises(ValueError, match=r'shape \[3, 16, 16\]; by its name it should be \[channels, 8, 8\]'):
@@ -316,7 +347,8 @@ except OSError as error:
     print(error)
 '''
     result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True)
-    assert result.stdout == f"cannot write '{tmp_path / 'new'}': File too large (after 10 images).\n"
+    assert result.stdout == (f"'{tmp_path / 'new'}' cannot be written (File too large, after 10 images); free disk "
+                             'space or check permissions.\n')
     assert os.listdir(tmp_path) == []
 
 

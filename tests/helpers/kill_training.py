@@ -128,6 +128,7 @@ def main(data_dir, folder, kills, seed=1):
         assert state_of(run_of('killed')) == expected, f'chain {chains} ended with other bytes'
         assert not strays(run_of('killed')) and files_of(run_of('killed')) == names, 'files were left'
         shutil.rmtree(folder / 'killed')
+        print(f'{done} kills, {chains} runs ended with the same bytes', flush=True)
     print(json.dumps({'kills': done, 'runs': chains, 'bit_equal': True, 'strays': 0, 'at': dict(places.most_common())}))
 
 

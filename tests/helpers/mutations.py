@@ -1,7 +1,7 @@
 """Random damage for files that are attacked."""
 
 
-def mutate(data, random, fragments):
+def mutate(data, random, fragments=(b'', bytes(8), b'\xff' * 8)):
     """One to four random changes: bits, bytes, spans removed, doubled or overwritten, fragments; or a shorter file."""
     data = bytearray(data)
     for _ in range(random.randint(1, 4)):

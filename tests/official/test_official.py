@@ -9,6 +9,7 @@ from malicious_pickles import MALICIOUS
 from places import ROOT, TESTS
 from reference_pickles import pickled, tensorflow_state, tiny
 
+import runtime
 from networks.snapshot import load_snapshot, save_snapshot
 from official.load import load_official
 from serving.generate import generate_images
@@ -99,6 +100,17 @@ def test_misfits_are_named_in_one_sentence(tmp_path, spoil, sentence):
     with pytest.raises(ValueError, match=sentence) as error:
         load_official(_write(tmp_path, pickled(states, 'tfutil', 4)))
     assert '\n' not in str(error.value)
+
+
+def test_an_array_that_is_referred_to_often_is_kept_and_counted_once(tmp_path):
+    states, array = _states(), np.zeros([4 << 20], np.uint8)
+    for state in states:
+        state['variables'] = [(f'variable {i}', array) for i in range(2000)]
+        state['static_kwargs'].update(fmap_max=1024, fmap_base=1 << 14, resolution=1024)
+    path, before = _write(tmp_path, pickled(states, 'tfutil', 4)), runtime.peak_memory_mib()
+    with pytest.raises(ValueError, match='at least .* parameters and stores 4194304'):
+        load_official(path)
+    assert runtime.peak_memory_mib() - before < 1000
 
 
 def test_unpublished_theano_switches_are_refused_by_name(tmp_path):

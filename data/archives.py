@@ -1,0 +1,65 @@
+"""Zip and gzip files from strangers: a few bytes of them may stand for more than any memory holds."""
+import gzip
+import zipfile
+
+MAX_FILE_MIB = 1024  # Of one file when it is unpacked, unless the user allows more.
+
+
+def open_zip(path):
+    """Opens a zip file; ValueError if it is none or damaged, OSError if it cannot be read."""
+    try:
+        return zipfile.ZipFile(path)
+    except OSError:
+        raise
+    except Exception as error:  # zipfile raises many kinds for damaged files.
+        raise ValueError(f'is no zip file or is damaged ({error})') from error
+
+
+def read_member(archive, member, max_file_mib=None):
+    """The bytes of a member (ZipInfo) of an open zip file; the text of a ValueError goes on after the member's name."""
+    if member.flag_bits & 1:
+        raise ValueError('is encrypted; unpack the zip file and name the folder.')
+    most = _most(max_file_mib)
+    if member.file_size > most:
+        raise too_large(member.file_size)
+    # Only of deflate does zipfile unpack no more than it is asked for.
+    chunk = 2 ** 20 if member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else 2 ** 12
+    try:
+        with archive.open(member) as file:
+            return _read(file, most, chunk)
+    except _TooLarge:
+        raise too_large(f'over {most}') from None
+    except Exception as error:  # Every kind of compression raises its own.
+        raise ValueError(f'cannot be unpacked ({error}); get the zip file again.') from error
+
+
+def read_gzip(path, max_file_mib=None):
+    """The bytes in a gzip file; a ValueError names a larger one, and what gzip and zlib raise passes through."""
+    most = _most(max_file_mib)
+    with gzip.open(path) as file:
+        try:
+            return _read(file, most, 2 ** 20)
+        except _TooLarge:
+            raise too_large(f'over {most}') from None
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _most(max_file_mib):
+    return (max_file_mib or MAX_FILE_MIB) * 2 ** 20
+
+
+def _read(file, most, chunk):
+    data = bytearray()
+    while block := file.read(chunk):
+        data += block
+        if len(data) > most:
+            raise _TooLarge
+    return bytes(data)
+
+
+def too_large(size):
+    """The ValueError for a file of so many bytes."""
+    return ValueError(f'unpacks to {size} bytes; if that is right, give a larger --max_file_mib than {MAX_FILE_MIB}.')
