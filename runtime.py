@@ -18,6 +18,20 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # Errors only: warnings of t
 os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
 
 
+def _explain_missing(kind, error, trace):
+    """Says in a sentence that a package is not installed; all else is printed as Python does."""
+    package = (getattr(error, 'name', None) or '').partition('.')[0]
+    here = {name.removesuffix('.py') for name in os.listdir(os.path.dirname(os.path.abspath(__file__)))}
+    if not issubclass(kind, ModuleNotFoundError) or package in here or '--traceback' in sys.argv:
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f'{os.path.basename(sys.argv[0])}: {package} is not installed for {sys.executable}; run make setup, then '
+          f'. .venv/bin/activate.', file=sys.stderr)
+
+
+sys.excepthook = _explain_missing  # Early: what follows may be missing, too.
+
+
 def _is_zen_4():
     try:
         with open('/proc/cpuinfo') as file:
@@ -50,20 +64,6 @@ class _KerasExtras:
 
 
 sys.meta_path[:0] = [_KerasExtras(), TensorFlowFinder()]
-
-
-def _explain_missing(kind, error, trace):
-    """Says in a sentence that a package is not installed; all else is printed as Python does."""
-    package = (getattr(error, 'name', None) or '').partition('.')[0]
-    here = {name.removesuffix('.py') for name in os.listdir(os.path.dirname(os.path.abspath(__file__)))}
-    if not issubclass(kind, ModuleNotFoundError) or package in here or '--traceback' in sys.argv:
-        sys.__excepthook__(kind, error, trace)
-        return
-    print(f'{os.path.basename(sys.argv[0])}: {package} is not installed for {sys.executable}; run make setup, then '
-          f'. .venv/bin/activate.', file=sys.stderr)
-
-
-sys.excepthook = _explain_missing  # Early: the packages that follow may be missing, too.
 
 from absl import app, flags, logging
 

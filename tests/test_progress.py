@@ -26,4 +26,4 @@ def test_short_work_goes_without_a_word():
 def test_without_the_packages_a_command_says_how_to_get_them(run_command, command):
     done = run_command('-I', '-S', '-c', f'import sys; sys.path.insert(0, {str(ROOT)!r}); import {command}')
     assert done.returncode == 1 and done.stderr.count('\n') == 1, done.stderr
-    assert 'absl is not installed' in done.stderr and 'run make setup' in done.stderr and sys.executable in done.stderr
+    assert ' is not installed for ' in done.stderr and 'run make setup' in done.stderr and sys.executable in done.stderr
