@@ -161,7 +161,7 @@ def bad_requests():
         for labels in (one * 0, one * 2, one * np.nan, one - one[:, ::-1] + one[:, [1, 0, 2]], one / 2):
             yield name, {'latents': fine, 'labels': labels}, classes
         yield name, {'latents': fine, 'labels': one[:, :2]}, 'labels are [1 2]; expected are [N, 3].'
-        yield name, {'latents': np.repeat(fine, 2, axis=0), 'labels': one}, 'expected is one row of labels for each.'
+        yield name, {'latents': np.repeat(fine, 2, axis=0), 'labels': one}, 'labels and what they belong to differ in number'
     for seed in (-1, 2 ** 32):
         yield 'generate_seeded', {'seeds': np.array([seed]), 'labels': one}, 'seeds are out of range; expected are 0'
     yield 'discriminate', {'images': np.zeros([0, 16, 16, 3])}, 'there are no images; expected is at least one.'
