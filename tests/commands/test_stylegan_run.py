@@ -13,7 +13,8 @@ from data.tfrecords import Dataset
 from networks.snapshot import NAMES, Snapshot, load_snapshot
 from training.objectives.table import OBJECTIVES
 from training.schedule import Phase
-from training.state import make_state, start_from
+from training.start import start_from
+from training.state import make_state
 from training.step import Iteration
 
 NETWORK = ['network.fmap_base=64', 'network.fmap_max=8', 'network.latent_size=8', 'network.dlatent_size=8',
@@ -62,12 +63,12 @@ def test_a_run_trains_resumes_bit_for_bit_exports_and_is_scored(run_command, dat
 
 def test_a_run_starts_from_networks_that_are_used_in_another_way_but_not_built_in_one(data_dir):
     given, other = Setup(data_dir), Setup(data_dir, overrides=['network.style_mixing_prob=0.5', 'train.seed=5'])
-    start_from(other.state, Snapshot(*given.state.networks.values(), nimg=0), 'given')
+    start_from(other.state, other.schedule, Snapshot(*given.state.networks.values(), nimg=0), 'given', 1000)
     for name, value in values(given.state).items():
         assert_array_equal(values(other.state)[name], value, err_msg=name)
     unflipped = Setup(data_dir, overrides=['network.fused_scale=true'])
     with pytest.raises(ValueError, match='given holds networks of fused_scale auto, but this run builds them with True'):
-        start_from(unflipped.state, Snapshot(*given.state.networks.values(), nimg=0), 'given')
+        start_from(unflipped.state, other.schedule, Snapshot(*given.state.networks.values(), nimg=0), 'given', 1000)
 
 
 def test_an_official_file_is_taken_by_commands(run_command, tmp_path):

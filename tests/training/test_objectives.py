@@ -13,7 +13,7 @@ from training.step import accumulated, gradients_of
 
 
 class Shape:
-    resolution, num_channels = 8, 3
+    resolution, num_channels, class_names = 8, 3, None
 
     def __init__(self, label_size):
         self.label_size = label_size

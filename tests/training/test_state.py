@@ -8,7 +8,7 @@ import pytest
 from presets.progan import Network
 from training.state import Checkpoints, Position, make_state
 
-DATASET = types.SimpleNamespace(resolution=4, num_channels=1, label_size=0)
+DATASET = types.SimpleNamespace(resolution=4, num_channels=1, label_size=0, class_names=None)
 
 
 def checkpoints_of(run_dir):
