@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import json
 import os
+import re
 import typing
 from dataclasses import dataclass, field
 
@@ -67,6 +68,7 @@ class TrainConfig:
     reset_optimizers: bool = True        # Reset Adam's moments and step count when blocks come in.
     image_snapshot_ticks: int = 1        # Ticks between picture grids.
     network_snapshot_ticks: int = 10     # Ticks between network snapshots.
+    keep_snapshots: int | None = None    # Network snapshots to keep, the newest, beside the final one; None: all.
     checkpoint_ticks: int = 1            # Ticks between checkpoints, from which a run resumes.
     grid: str = '1080p'                  # Size of the picture grid: '1080p' or '4k'.
     grid_layout: str = 'random'          # 'random' reals and latents, or 'row_per_class'.
@@ -79,6 +81,8 @@ class TrainConfig:
     deterministic: bool = False          # Only deterministic kernels: the same bytes in every run.
     max_skipped_steps: int = 200         # Stop after so many updates in a row with gradients that are not finite.
     init_from: str | None = None         # Start from the networks of a snapshot, an official .pkl or a run.
+    start_kimg: float | None = ruled(None, zero=True)  # Where networks of init_from go on; None: where their training was.
+    partial: bool = False                # Of networks of init_from take what fits by name and shape.
     seed: int = ruled(1000, most=2 ** 31, zero=True)  # Seeds weights, latents, order of images, everything.
 
 
@@ -116,7 +120,17 @@ def resolve(names, overrides=()):
             if PRESETS[name].group != 'data set':  # A data set's hint for a loss is for that loss alone.
                 raise ValueError(f'{name!r} cannot be composed: {_unknown(key, config)}')
     config = _replace(config, {key: value for key, value in values.items() if key in types_})
-    return override(config, overrides)
+    config = override(config, overrides)
+    return dataclasses.replace(config, description=_describe_run(names, config.data.name))
+
+
+def _describe_run(names, data_name):
+    """The names, with that of the data set in place of a preset's or, where none stands for it, at the beginning."""
+    told = {PRESETS[name].values.get('data.name') for name in names}
+    if data_name not in told:
+        own = re.sub(r'[^\w.-]+', '_', os.path.basename(os.path.normpath(data_name)))
+        names = [own, *(name for name in names if PRESETS[name].group != 'data set')]
+    return '-'.join(names)
 
 
 def _check_names(names):

@@ -5,9 +5,11 @@ TensorBoard's event files, `checkpoints/`, `lock`, which names the process that 
 """
 import os
 import re
+import shlex
 
 import files
 from files import replacing
+from wording import command
 
 _RUN = re.compile(r'(\d{3,})-.*')
 _CHECKPOINT = re.compile(r'ckpt-(\d+)\.(index|data-.*)')
@@ -35,7 +37,8 @@ def save_config(run_dir, text):
 
 def locked(run_dir):
     """Context in which no other process trains the run; BlockingIOError when one does."""
-    return files.locked(run_dir, 'trained', f'watch it with tensorboard --logdir={run_dir}, or stop that process first')
+    return files.locked(run_dir, 'trained', f'watch it with tail -f {shlex.quote(os.path.join(run_dir, "log.txt"))} or '
+                        f'tensorboard --logdir={shlex.quote(run_dir)}, or stop that process first')
 
 
 def sweep(run_dir):
@@ -46,6 +49,12 @@ def sweep(run_dir):
         files.sweep(folder)
         for name in filter(_STRAY_CHECKPOINT.fullmatch, os.listdir(folder)):
             files.remove(os.path.join(folder, name))
+
+
+def resume_command(run_dir):
+    """What to type to continue a run, from the folder that this process was started in."""
+    results_dir, name = os.path.split(os.path.normpath(run_dir))
+    return f'{command("train")} --results_dir={shlex.quote(results_dir or ".")} --resume={shlex.quote(name)}'
 
 
 def checkpoint_dir(run_dir):
@@ -101,6 +110,12 @@ def snapshot_path(run_dir, nimg):
 def final_path(run_dir):
     """The path of the snapshot at the end of training."""
     return os.path.join(run_dir, 'network-final.h5')
+
+
+def drop_snapshots(run_dir, keep):
+    """Removes all but the `keep` newest snapshots; the final one is not counted."""
+    for _, path in [found for found in snapshots(run_dir) if found[0] is not None][:-keep]:
+        os.remove(path)
 
 
 def mark_finished(run_dir):

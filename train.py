@@ -19,6 +19,8 @@ flags.DEFINE_enum('cluster', None, ['slurm'], 'Several machines: the tasks of th
 flags.DEFINE_bool('jit', None, 'Compile losses and gradients with XLA; short for --set=train.jit=true.')
 flags.DEFINE_string('resume', None, 'Continue a run where its last checkpoint is: latest, a number, a name or a path.')
 flags.DEFINE_string('init_from', None, 'Start from the networks of a snapshot .h5, an official .pkl or a run.')
+flags.DEFINE_float('start_kimg', None, 'Where networks of --init_from go on (default: where they were); 0 grows them anew.')
+flags.DEFINE_bool('partial', None, 'Of networks of --init_from take what fits: other classes, channels or resolutions.')
 flags.DEFINE_bool('dry_run', False, 'Print the config, the schedule and the networks, and stop.')
 flags.DEFINE_bool('list', False, 'Print every name that --config accepts, and stop.')
 
@@ -31,7 +33,7 @@ def main(argv):
         return
     import runs
     shortcuts = {'data.dir': FLAGS.data_dir, 'train.devices': FLAGS.devices, 'train.jit': FLAGS.jit,
-                 'train.init_from': FLAGS.init_from}
+                 'train.init_from': FLAGS.init_from, 'train.start_kimg': FLAGS.start_kimg, 'train.partial': FLAGS.partial}
     overrides = [f'{key}={value}' for key, value in shortcuts.items() if value is not None] + FLAGS.set
     run_dir = FLAGS.resume and runs.locate(FLAGS.results_dir, FLAGS.resume)
     config = resumed_config(run_dir, overrides) if run_dir else configs.resolve(FLAGS.config, overrides)
@@ -67,10 +69,11 @@ def main(argv):
 def resumed_config(run_dir, overrides):
     """The config that a run folder holds, with overrides of what may change in mid-run."""
     import runs
-    if FLAGS.config or FLAGS.init_from:
-        raise ValueError(f'--resume continues {run_dir} as its config.json says; drop --config and --init_from, or drop '
-                         f'--resume to start a new run.')
-    for key in (text.partition('=')[0] for text in overrides):
+    keys = [text.partition('=')[0] for text in overrides]
+    if FLAGS.config or {'train.init_from', 'train.start_kimg', 'train.partial'} & {*keys}:
+        raise ValueError(f'--resume continues {run_dir} as its config.json says; drop --config, --init_from, --start_kimg '
+                         f'and --partial, or drop --resume to start a new run.')
+    for key in keys:
         if not key.startswith('train.') and key != 'data.dir':
             raise ValueError(f'{key} cannot change when a run is resumed, only train.* can; start a new run with '
                              f'--init_from instead.')

@@ -1,5 +1,7 @@
 """Zip and gzip files from strangers: a few bytes of them may stand for more than any memory holds."""
+import contextlib
 import gzip
+import os
 import zipfile
 
 MAX_FILE_MIB = 1024  # Of one file when it is unpacked, unless the user allows more.
@@ -8,11 +10,35 @@ MAX_FILE_MIB = 1024  # Of one file when it is unpacked, unless the user allows m
 def open_zip(path):
     """Opens a zip file; ValueError if it is none or damaged, OSError if it cannot be read."""
     try:
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)
     except OSError:
         raise
     except Exception as error:  # zipfile raises many kinds for damaged files.
-        raise ValueError(f'is no zip file or is damaged ({error})') from error
+        raise ValueError(f'is no zip file or is damaged ({_short(error)})') from error
+    noted, found = _noted_members(path, archive), len(archive.infolist())
+    if noted not in (found % 0x10000, 0xffff):  # 0xffff: it has no room for the number.
+        raise ValueError(f'is damaged: it lists {found} files and should list {noted}')
+    return archive
+
+
+def _noted_members(path, archive):
+    """How many files the last record of a zip file says there are: zipfile does not look."""
+    with open(path, 'rb') as file:
+        file.seek(-22 - len(archive.comment), os.SEEK_END)
+        return int.from_bytes(file.read(22)[10:12], 'little')
+
+
+def check_name(archive, member):
+    """ValueError where a member's name in the list, which has no checksum, is not the one beside its data."""
+    with contextlib.suppress(NotImplementedError, RuntimeError):  # A compression that is not known, or a password.
+        try:
+            archive.open(member).close()
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise ValueError(f'is damaged ({_short(error)})') from error
+
+
+def _short(error):
+    return str(error).partition('\n')[0][:200] or type(error).__name__
 
 
 def read_member(archive, member, max_file_mib=None):
@@ -30,7 +56,7 @@ def read_member(archive, member, max_file_mib=None):
     except _TooLarge:
         raise too_large(f'over {most}') from None
     except Exception as error:  # Every kind of compression raises its own.
-        raise ValueError(f'cannot be unpacked ({error}); get the zip file again.') from error
+        raise ValueError(f'cannot be unpacked ({_short(error)}); get the zip file again.') from error
 
 
 def read_gzip(path, max_file_mib=None):

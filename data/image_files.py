@@ -8,7 +8,7 @@ import os
 from absl import logging
 from PIL import Image
 
-from data.archives import open_zip, read_member
+from data.archives import check_name, open_zip, read_member
 from data.fingerprints import file_facts, fingerprint
 from data.images import FORMATS, decode
 from files import read
@@ -47,9 +47,18 @@ class ImageFiles:
         if not self.names:
             raise FileNotFoundError(f"'{path}' holds no image files{', but ' * bool(others)}{_counted(others)}; name a "
                                     'folder or a zip file of images.')
+        if self._is_zip:
+            for name in others:
+                self._check(name)
         if others:
             logging.info("'%s': %d of %d files are pictures; passed over: %s", path, len(self.names),
                          len(self.names) + len(others), _counted(others))
+
+    def _check(self, name):
+        try:
+            check_name(_open_zip(self.path, os.getpid()), _members(self.path, os.getpid())[name])
+        except ValueError as error:
+            raise ValueError(f"'{self.path}' {error}; get it again.") from error
 
     def decode(self, name):
         """The image `name` as decode gives it; a ValueError says what is wrong with it."""

@@ -17,6 +17,7 @@ import numpy as np
 from data.fingerprints import file_facts, fingerprint
 from data.records import RecordFile, ShardedFile
 from files import read, sha256_of
+from wording import command
 
 _CLASSES = re.compile(r'[0-9a-f]{64}  classes (.*)\n')  # The line of the manifest that names them.
 
@@ -207,7 +208,7 @@ def _find_levels(path):
         if os.path.isfile(path):
             raise ValueError(f"'{path}' is a file, a data set is a folder; {_advice(path)}.")
         raise FileNotFoundError(f"data set '{path}' does not exist; create it with: "
-                                f'python dataset_tool.py {_command(name)} {path}.')
+                                f'{command("dataset_tool")} {_command(name)} {path}.')
     pattern = re.compile(r'(.+)-r(\d\d)(?:-(\d{5})-of-(\d{5}))?\.tfrecords')
     matches = [match for match in map(pattern.fullmatch, sorted(os.listdir(path))) if match]
     names = sorted({match[1] for match in matches})
@@ -238,8 +239,8 @@ def _command(name):
 
 def _advice(path):
     """What to do about pictures that are taken for a data set."""
-    return ('if it holds pictures, build a data set of them, for example with: python dataset_tool.py create_from_images '
-            f'{os.path.splitext(os.path.normpath(path))[0]}-set {path}')
+    return (f'if it holds pictures, build a data set of them, for example with: {command("dataset_tool")} '
+            f'create_from_images {os.path.splitext(os.path.normpath(path))[0]}-set {path}')
 
 
 def read_array(path):

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 import files
 from data import celebahq, deltas, faces
+from wording import command
 
 # Width, height; radius and centre of the head, in parts of the shorter side. CelebA in the wild, too, has
 # thumbnails and posters, and heads that the picture cuts off.
@@ -89,7 +90,7 @@ def create(toyfaces_dir, *, num_images=16, num_deltas=8, seed=0):
     with files.staging(toyfaces_dir, 'drawn') as partial, files.writing(toyfaces_dir):
         _write(partial, num_images, num_deltas, seed)
         files.move_folder(partial, toyfaces_dir)
-    print(f"'{toyfaces_dir}': {num_images} faces; use them with: python dataset_tool.py create_celebahq datasets/toyhq "
+    print(f"'{toyfaces_dir}': {num_images} faces; use them with: {command('dataset_tool')} create_celebahq datasets/toyhq "
           f'--expected_images=0 --celeba_dir={toyfaces_dir}'
           + (f' --delta_dir={os.path.join(toyfaces_dir, "deltas")}' if num_deltas else ''))
 

@@ -23,6 +23,15 @@ class Records:
         wanted = {'row': row, 'nimg': nimg, 'metric': str(spec), **self._settings(spec)}
         return next((record for record in reversed(self._all) if wanted.items() <= record.items()), None)
 
+    def curves(self):
+        """{(metric, column): {nimg: value}} of all networks on record, the latest value of each moment, moments rising."""
+        found = {}
+        for record in self._all:
+            for name, value in record['values'].items():
+                if record['nimg'] is not None:
+                    found.setdefault((record['metric'], name), {})[record['nimg']] = value
+        return {key: dict(sorted(curve.items())) for key, curve in found.items()}
+
     def add(self, row, nimg, spec, seconds, values):
         """Appends a record to the file."""
         record = {'row': row, 'nimg': nimg, 'metric': str(spec), **self._settings(spec), 'seconds': round(seconds, 1),

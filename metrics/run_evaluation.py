@@ -1,9 +1,11 @@
 """Measures networks and other sets of images against one set of reals, and keeps what was found in a folder."""
+import glob
 import os
 import time
 
 import tensorflow as tf
 
+import files
 from files import sha256_of
 from metrics.evaluation import Evaluator
 from metrics.image_sets import fake_images, random_labels, real_images, real_labels
@@ -14,6 +16,7 @@ from progress import progress
 from serving.generate import default_minibatch
 
 REALS, OTHER_REALS = 'Reals', 'Other reals'
+_SUFFIX = '.metrics'  # Of TensorBoard's files of metrics.
 
 
 class RunEvaluation:
@@ -111,7 +114,7 @@ class RunEvaluation:
             if again or not self.records.find(row, nimg, spec):  # The reals may be needed for more than their row.
                 self.records.add(row, nimg, spec, seconds, values)
         if nimg is not None:
-            self._write_scalars(nimg, results)
+            self._write_scalars()
         return {name: value for values in results.values() for name, value in values.items()}
 
     def _measure_images(self, row, kind, images, specs, cache):
@@ -132,13 +135,24 @@ class RunEvaluation:
             settings['statistics_sha256'] = self._statistics
         return settings
 
-    def _write_scalars(self, nimg, results):
-        writer = tf.summary.create_file_writer(self.folder, filename_suffix='.metrics')
-        with writer.as_default(step=nimg):
-            for spec, values in results.items():
-                for name, value in values.items():
-                    tf.summary.scalar(f'Metrics/{spec}/{name}', value)
-        writer.close()
+    def _write_scalars(self):
+        """Writes all records to one event file, in place of those before it.
+
+        TensorBoard drops the points of a curve at and after the step of a point that it reads later, so steps must rise.
+        """
+        earlier = glob.glob(os.path.join(glob.escape(self.folder), f'*{_SUFFIX}'))
+        partial = files.partial_path(os.path.join(self.folder, 'events'))
+        try:
+            with tf.summary.create_file_writer(partial, filename_suffix=_SUFFIX).as_default():
+                for (metric, name), curve in self.records.curves().items():
+                    for nimg, value in curve.items():
+                        tf.summary.scalar(f'Metrics/{metric}/{name}', value, step=nimg)
+            for name in os.listdir(partial):
+                files.replace(os.path.join(partial, name), os.path.join(self.folder, name))
+        finally:
+            files.remove(partial)
+        for path in earlier:
+            os.remove(path)
 
     def _cache_path(self, specs):
         """Where the reals' features are kept: the name says what they depend on."""

@@ -47,6 +47,11 @@ PRESETS = {
         'schedule.lod_transition_kimg': 4.0, 'schedule.G_learning_rate': 0.003, 'schedule.D_learning_rate': 0.003,
         'schedule.tick_kimg': 4.0, 'schedule.tick_kimg_dict': {}, 'train.total_kimg': 60.0, 'train.Gs_decay': 0.99,
         'train.network_snapshot_ticks': 5, 'train.grid_layout': 'row_per_class'}),
+    'small': Preset('preset', 'your pictures at 64x64 with 64 maps, on two CPU cores or any GPU', {
+        'data.resolution': 64, 'network.fmap_base': 1024, 'network.fmap_max': 64,
+        'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {}, 'schedule.lod_training_kimg': 12.0,
+        'schedule.lod_transition_kimg': 12.0, 'schedule.tick_kimg': 4.0, 'schedule.tick_kimg_dict': {},
+        'train.total_kimg': 150.0, 'train.Gs_decay': 0.99, 'train.network_snapshot_ticks': 5, 'train.keep_snapshots': 5}),
     'v1-1gpu': Preset('preset', 'the paper: one GPU, minibatch 16', {
         'train.devices': 1, 'train.total_kimg': 19000.0, 'network.mbstd_group_size': 16,
         'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {256: 14, 512: 6, 1024: 3},

@@ -134,3 +134,10 @@ def test_every_data_set_by_name_has_a_shape_as_its_help_says():
         assert f'{resolution}x{resolution}' in described[name]
         assert f'{num_images} ' in described[name] or name == 'syn1024rgb'
         assert label_size == int((re.findall(r'(\d+) classes', described[name]) or [label_size])[0])
+
+
+@pytest.mark.parametrize('names, overrides, description', [
+    (['small'], ['data.name=mine'], 'mine-small'), ([], [], 'demo'), (['v2-1gpu'], [], 'digits-v2-1gpu'),
+    (['celeba', 'fp16'], ['data.name=sets/my faces'], 'my_faces-fp16'), (['fp16', 'celeba'], [], 'fp16-celeba')])
+def test_a_run_is_named_by_its_data_set(names, overrides, description):
+    assert resolve(names, overrides).description == description

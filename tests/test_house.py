@@ -23,7 +23,7 @@ def sources():
     listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '*.py'], cwd=ROOT, capture_output=True,
                             text=True, check=True).stdout.split()
     return {path: ast.parse((ROOT / path).read_text()) for path in listed
-            if not path.startswith(('tests/', 'benchmarks/')) and (ROOT / path).exists()}
+            if not path.startswith(('tests/', 'benchmarks/', 'package/', 'setup.py')) and (ROOT / path).exists()}
 
 
 def imported(tree):

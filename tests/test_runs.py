@@ -40,6 +40,13 @@ def test_snapshots_are_listed_oldest_first_and_the_final_one_last(tmp_path):
     assert runs.snapshot_path('run', 4_999) == 'run/network-snapshot-000004.h5'
 
 
+def test_the_newest_snapshots_and_the_final_one_are_kept(tmp_path):
+    for name in (*(f'network-snapshot-{kimg:06d}.h5' for kimg in (1, 2, 10, 11)), 'network-final.h5'):
+        (tmp_path / name).touch()
+    runs.drop_snapshots(tmp_path, 2)
+    assert [kimg for kimg, _ in runs.snapshots(tmp_path)] == [10, 11, None]
+
+
 def test_the_mark_of_a_finished_run(tmp_path):
     assert not runs.is_finished(tmp_path)
     runs.mark_finished(tmp_path)

@@ -9,6 +9,7 @@ import tensorflow as tf
 import config as configs
 from data.tfrecords import SyntheticDataset, open_dataset
 from presets.datasets import SHAPES
+from training import disk
 from training.devices import check_cluster
 from training.loop import build
 
@@ -40,14 +41,16 @@ def planned_dataset(data):
         return dataset, [f'{num_images} images of {resolution}x{resolution} are assumed; {error}']
 
 
-def describe(remarks, config, dataset, schedule, state):
+def describe(remarks, config, dataset, schedule, state, start):
     """Remarks and all that a run consists of, as text."""
     total_nimg = config.train.total_kimg * 1000
     names = f' ({", ".join(dataset.class_names)})' if dataset.class_names else ''
     return '\n'.join([
         *remarks, configs.to_json(config), f'{dataset.name}: {dataset.num_images} images of {dataset.num_channels}x'
         f'{dataset.resolution}x{dataset.resolution}, label size {dataset.label_size}{names}', '',
-        *schedule_table(schedule, total_nimg), '', *network_table('G', state.G), '', *network_table('D', state.D)])
+        *schedule_table(schedule, total_nimg), '', *start.remarks,
+        disk.describe(disk.run_folder(state, schedule, start.nimg, total_nimg, config.train)), '',
+        *network_table('G', state.G), '', *network_table('D', state.D)])
 
 
 def schedule_table(schedule, total_nimg):

@@ -1,7 +1,7 @@
 """The training loop: looks up the schedule, runs iterations, and at every tick reports and saves."""
 import dataclasses
 import math
-import os
+import shlex
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,12 +11,14 @@ import runs
 from data.tfrecords import open_dataset
 from metrics.table import parse_specs
 from official.locate import load_network
+from training import disk
 from training.devices import POLICIES, sum_over_workers, worker
 from training.maintenance import Maintenance, NoMaintenance
 from training.objectives.table import OBJECTIVES
 from training.report import Averages, Clock
 from training.schedule import Schedule
-from training.state import Checkpoints, Position, make_state, start_from
+from training.start import Start, start_from
+from training.state import Checkpoints, Position, make_state
 from training.step import Iteration
 from training.stream import Stream
 
@@ -24,7 +26,7 @@ HEALTH_INTERVAL = 50  # Iterations between looks at the optimizers: each look wa
 
 
 def build(config, strategy, init_from=None, dataset=None, devices=None):
-    """What a config describes -> (dataset, schedule, state), before any training.
+    """What a config describes -> (dataset, schedule, state, start), before any training.
 
     `init_from` names a snapshot, an official .pkl or a run whose networks the state starts with. `dataset` and the number
     of `devices` of a plan stand for those of the config and the strategy.
@@ -43,9 +45,11 @@ def build(config, strategy, init_from=None, dataset=None, devices=None):
                            **dataclasses.asdict(config.optimizer))
     for _, _, phase in phases:
         check_groups(phase, devices, state.D.group_size)
+    start = Start()
     if init_from:
-        start_from(state, load_network(init_from), init_from)
-    return dataset, schedule, state
+        start = start_from(state, schedule, load_network(init_from), init_from, round(options.total_kimg * 1000),
+                           options.start_kimg, options.partial)
+    return dataset, schedule, state, start
 
 
 def check_groups(phase, devices, group_size):
@@ -57,8 +61,8 @@ def check_groups(phase, devices, group_size):
                          f'of devices or network.mbstd_group_size.')
 
 
-def train(config, run_dir, strategy, dataset, schedule, state):
-    """Trains from the last checkpoint in `run_dir`, or from the start, until done or told to stop -> whether it is done.
+def train(config, run_dir, strategy, dataset, schedule, state, start):
+    """Trains from the last checkpoint in `run_dir`, or from `start`, until done or told to stop -> whether it is done.
 
     SIGINT and SIGTERM end the iteration, write a checkpoint and return; a data set that cannot be read does too, and raises
     its ValueError. FloatingPointError when training has broken down, MemoryError when a device is full.
@@ -68,7 +72,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
     chief = index == 0
     with strategy.scope():
         objective = OBJECTIVES[config.loss.kind](config.loss, state.D.num_logits, options.D_repeats)
-        position = Position()
+        position = Position(nimg=start.nimg, tick_start_nimg=start.nimg)
         checkpoints = Checkpoints(run_dir, state, objective.variables, position)
         resumed, remarks = checkpoints.restore()
     iteration = Iteration(strategy, state, objective, seed=options.seed, rounds=options.minibatch_repeats, jit=options.jit)
@@ -81,10 +85,11 @@ def train(config, run_dir, strategy, dataset, schedule, state):
     maintenance.say(f'{"Resuming" if resumed else "Training"} {run_dir}: {dataset.name}, {dataset.num_images} images of '
                     f'{dataset.resolution}x{dataset.resolution}, {strategy.num_replicas_in_sync} device(s), '
                     f'{num_workers} worker(s), {options.precision}, {position.nimg / 1000:g} of {options.total_kimg:g} kimg')
-    for remark in remarks:
+    parts = disk.run_folder(state, schedule, position.nimg, total_nimg, options)
+    for remark in [*remarks, *(() if resumed else start.remarks), disk.describe(parts)]:
         maintenance.say(remark)
     if not resumed:
-        maintenance.save_fakes(schedule.at(0).lod)
+        maintenance.save_fakes(schedule.at(position.nimg).lod)
         if chief:
             checkpoints.save()  # From here on the run has one, or has lost it.
 
@@ -106,7 +111,7 @@ def train(config, run_dir, strategy, dataset, schedule, state):
             except (ValueError, MemoryError) as error:  # A damaged data set is mended, and the run goes on from here.
                 failure = error
                 break
-            averages.add(run(iteration, batch, position.nimg, phase))
+            averages.add(run(iteration, batch, position.nimg, phase, run_dir))
             position.nimg += minibatches * phase.minibatch
             position.lod = phase.lod
             # Of several workers each would have to trace at the same moment, for their reductions find each other by order.
@@ -138,8 +143,8 @@ def train(config, run_dir, strategy, dataset, schedule, state):
         position.seconds += clock.maintenance
         position.tick_seconds, position.sums = clock.end_steps() - clock.maintenance, averages.stop()
         checkpoints.save()
-    maintenance.say(f'Finished {run_dir}.' if done else f'Stopped at {position.nimg / 1000:.3f} kimg; continue with '
-                    f'--resume={os.path.basename(run_dir)}.')
+    maintenance.say(f'Finished {run_dir}.' if done else f'Stopped at {position.nimg / 1000:.3f} kimg; to go on: '
+                    f'{runs.resume_command(run_dir)}')
     maintenance.close()
     if num_workers > 1:
         sum_over_workers(strategy, 0)  # A worker that ended while the chief still writes would be taken for a dead one.
@@ -153,7 +158,7 @@ def blocks_change(last_lod, lod):
     return last_lod is not None and (math.floor(lod), math.ceil(lod)) != (math.floor(last_lod), math.ceil(last_lod))
 
 
-def run(iteration, batch, nimg, phase):
+def run(iteration, batch, nimg, phase, run_dir):
     """One iteration of `phase` from nimg on -> Sums of its statistics."""
     try:
         return iteration(batch, nimg, phase)
@@ -161,7 +166,7 @@ def run(iteration, batch, nimg, phase):
         raise MemoryError(
             f'Out of memory at {phase.resolution}x{phase.resolution} with minibatch {phase.minibatch}; set a smaller '
             f'one, e.g. --set=schedule.max_minibatch_per_gpu={{{phase.resolution}:{max(phase.minibatch // 2, 1)}}}, or '
-            f'use fp16, and continue with --resume.') from error
+            f'use fp16, in a new run with --init_from={shlex.quote(run_dir)}.') from error
 
 
 def check_health(state, max_skipped_steps):

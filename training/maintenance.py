@@ -28,7 +28,7 @@ class Maintenance:
 
     def after_iteration(self, phase):
         """Progress."""
-        self._report.progress(self._position.nimg)
+        self._report.progress(self._position, phase)
         if self._options.verbose:
             self.say(f'nimg {self._position.nimg} lod {phase.lod:.4f} minibatch {phase.minibatch}')
 
@@ -50,6 +50,8 @@ class Maintenance:
         nimg = self._position.nimg
         path = runs.final_path(self._run_dir) if done else runs.snapshot_path(self._run_dir, nimg)
         save_snapshot(path, **self._state.networks, nimg=nimg)
+        if self._options.keep_snapshots:
+            runs.drop_snapshots(self._run_dir, self._options.keep_snapshots)
         found = self._evaluation.measure_network(os.path.basename(path), nimg, self._state.Gs)
         if found:
             self.say('metrics  ' + '  '.join(f'{name} {value:.4f}' for name, value in found.items()))

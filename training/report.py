@@ -14,6 +14,8 @@ import runtime
 from files import replacing
 from wording import format_time
 
+FIRST_LINE_SEC = 5.0  # Seconds of training after which a log that has no tick yet gets a line.
+
 
 class Reporter:
     """Writes a run's log, statistics and pictures into its folder; on a terminal it keeps a progress bar below them."""
@@ -29,6 +31,7 @@ class Reporter:
         self._stats_path = os.path.join(run_dir, 'stats.jsonl')
         _drop_later_records(self._stats_path, nimg)
         self._total_nimg = total_nimg
+        self._first, self._said_rate = None, False
         self._log = open(os.path.join(run_dir, 'log.txt'), 'a')  # noqa: SIM115 (closed in `close`)
         self._events = tf.summary.create_file_writer(str(run_dir))
         self._bar = tqdm(total=total_nimg, initial=nimg, unit='img', unit_scale=True, smoothing=0.1,
@@ -40,12 +43,24 @@ class Reporter:
             logging.info('%s', line)
         print(line, file=self._log, flush=True)
 
-    def progress(self, nimg):
-        """Moves the progress bar."""
-        self._bar.update(nimg - self._bar.n)
+    def progress(self, position, phase):
+        """Moves the progress bar; where there is none, says once, before the first tick, how fast it goes."""
+        self._bar.update(position.nimg - self._bar.n)
+        if not self._bar.disable or self._said_rate:
+            return
+        now = time.perf_counter()
+        if self._first is None:  # The first iteration has compiled.
+            self._first = now, position.nimg
+        elif now - self._first[0] >= FIRST_LINE_SEC:
+            rate = (position.nimg - self._first[1]) / (now - self._first[0])
+            left = max(position.tick_start_nimg + phase.tick_nimg - position.nimg, 0)
+            self._said_rate = True
+            self.say(f'kimg {position.nimg / 1000:.1f}: {rate:.1f} images/s at {phase.resolution}x{phase.resolution}, '
+                     f'the first tick comes in about {format_time(left / rate)}.')
 
     def tick(self, position, phase, statistics, clock):
         """One tick: the log line, a record in stats.jsonl, and the same numbers as scalars."""
+        self._said_rate = True
         seconds, images = clock.seconds, position.nimg - position.tick_start_nimg
         record = {
             'tick': position.tick, 'nimg': position.nimg, 'kimg': position.nimg / 1000, 'lod': phase.lod,
@@ -134,7 +149,6 @@ class Averages:
         means = {name: value / count for name, value, count in found if count}
         self.iterations, self._values, self._counts = 0, None, 0
         return means
-
 
     def stop(self):
         """-> the sums so far, as JSON holds them exactly, or None."""

@@ -60,6 +60,13 @@ class Schedule:
             lod -= max(rest - self.lod_training_kimg, 0.0) / self.lod_transition_kimg
         return max(lod, 0.0)
 
+    def nimg_at(self, lod):
+        """The first nimg at which the schedule reaches a level of detail."""
+        index, part = divmod(max(self.lod_at(0) - lod, 0.0), 1)
+        length = self.lod_training_kimg + self.lod_transition_kimg
+        kimg = index * length + (self.lod_training_kimg + part * self.lod_transition_kimg if part else 0)
+        return math.ceil(round(kimg * 1000, 3))  # Whatever the last bits of a sum of decimals are.
+
     def at(self, nimg):
         """-> Phase. ValueError when the devices are more than the minibatch has images."""
         lod = self.lod_at(nimg)

@@ -9,7 +9,7 @@ import files
 import runs
 from networks.architectures import ARCHITECTURES, copy_of
 from networks.network import DiscriminatorNetwork, GeneratorNetwork
-from networks.snapshot import NAMES, assign
+from networks.snapshot import NAMES
 from training.optimizer import Adam
 
 
@@ -51,27 +51,6 @@ def make_state(dataset, settings, dtype, seed, beta1, beta2, epsilon, initial_lo
     scale = initial_loss_scale if G.compute_dtype == 'float16' else None
     adam = [Adam(list(net.variables_at(0).values()), beta1, beta2, epsilon, scale) for net in (G, D)]
     return TrainState(G, D, copy_of(G), *adam)
-
-
-def start_from(state, snapshot, source):
-    """Takes over the networks of a snapshot; ValueError where they are built in another way than the run's."""
-    for name, network in state.networks.items():
-        given = getattr(snapshot, name)
-        ours, theirs = _comparable(network), _comparable(given)
-        for key in ours:
-            if ours[key] != theirs.get(key):
-                raise ValueError(f'{source} holds networks of {key} {theirs.get(key)}, but this run builds them with '
-                                 f'{ours[key]}; use a data set and labels that match, or set network.*.')
-        assign(network, {key: variable.numpy() for key, variable in given.named_variables().items()}, source)
-
-
-def _comparable(network):
-    """What a network is built of, but for what follows a run's precision, and how it is used."""
-    settings = network.settings.for_dtype('float16')
-    built = {'kind': network.kind} | network.build_arguments() | {
-        name: getattr(settings, name) for name in settings.names_of(network.role)
-        if getattr(settings, name) != getattr(network.settings, name)}
-    return {name: value for name, value in built.items() if name not in settings.names_of_use()}
 
 
 @dataclass(eq=False)  # Checkpoints need it hashable.
@@ -142,7 +121,7 @@ class Checkpoints:
                 file.write(f'model_checkpoint_path: "ckpt-{number}"\n')  # For TensorFlow's own tools.
         except (OSError, tf.errors.OpError) as error:
             raise OSError(f'The checkpoint cannot be written ({_first_line(error)}); those before are intact. Free disk '
-                          f'space and continue with --resume.') from error
+                          f'space, then: {runs.resume_command(self._run_dir)}') from error
         finally:
             if os.path.isdir(partial):
                 files.remove(partial)

@@ -44,7 +44,7 @@ def test_a_toy_method_trains_resumes_bit_for_bit_exports_and_generates(command, 
     command('train.py', *SMALL, *where, '--set=train.total_kimg=0.6')
     command('train.py', *SMALL, *where, '--set=train.total_kimg=0.3')
     command('train.py', '--resume=1', *where, '--set=train.total_kimg=0.6')
-    whole, resumed = (tmp_path / 'results' / f'00{number}-toy-cond' for number in (0, 1))
+    whole, resumed = (tmp_path / 'results' / f'00{number}-blobs-toy-cond' for number in (0, 1))
     assert weights(whole / 'network-final.h5') == weights(resumed / 'network-final.h5')
     assert '"penalty"' in (whole / 'stats.jsonl').read_text()
 

@@ -61,7 +61,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(run_command, tmp_path, g
     arguments = [text.format(out=tmp_path / 'out', given=given) for text in arguments]
     left = run_full(run_command, tmp_path, limit, command, arguments)
     # What is on record is kept, with its lock, and the table, which was whole before the plot.
-    assert left <= ({'./metrics.jsonl', './metrics.lock', './metric-msssim.txt'} if command == 'evaluate.py' else set())
+    assert left <= ({'./metrics.jsonl', './metrics.lock', './metric-msssim-8.txt'} if command == 'evaluate.py' else set())
 
 
 def run_full(run_command, tmp_path, limit, command, arguments):

@@ -68,7 +68,7 @@ def reference_run(command, tmp_path_factory):
     """An uninterrupted run -> its folder."""
     results = tmp_path_factory.mktemp('uninterrupted')
     finish(command(results, *SMALL, '--set=train.graph=true', '--set=train.histograms=true'))
-    return results / '000-v2-1gpu-cond'
+    return results / '000-blobs-v2-1gpu-cond'
 
 
 def test_a_run_leaves_config_log_statistics_pictures_events_snapshots_and_its_mark(reference_run):
@@ -109,20 +109,21 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_same_bytes_and_files(dat
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_writes_a_checkpoint_and_stops_cleanly(command, tmp_path, number, reference_run):
     process = command(tmp_path, *SMALL)
-    run = tmp_path / '000-v2-1gpu-cond'
+    run = tmp_path / '000-blobs-v2-1gpu-cond'
     while not (run / 'stats.jsonl').exists():
         time.sleep(0.02)
     time.sleep(0.3)
     process.send_signal(number)
     output = finish(process)
-    assert 'continue with --resume=000-v2-1gpu-cond' in output and not (run / 'finished').exists()
+    hint = f'to go on: python train.py --results_dir={tmp_path} --resume=000-blobs-v2-1gpu-cond'
+    assert hint in output and not (run / 'finished').exists()
     assert 'Resuming' in finish(command(tmp_path, '--resume=0'))
     assert weights(run / 'network-final.h5') == weights(reference_run / 'network-final.h5')
     assert statistics(run) == statistics(reference_run)  # Of the tick that was cut too.
 
 
 def test_a_run_that_trains_is_not_trained_by_another_process(command, tmp_path):
-    run = tmp_path / '000-v2-1gpu-cond'
+    run = tmp_path / '000-blobs-v2-1gpu-cond'
     with command(tmp_path, *SMALL, '--set=train.total_kimg=1000') as process:
         while not (run / 'stats.jsonl').exists():
             time.sleep(0.02)
@@ -135,7 +136,7 @@ def test_a_run_that_trains_is_not_trained_by_another_process(command, tmp_path):
 
 
 def test_resuming_sweeps_what_killed_processes_left_and_says_which_checkpoint_it_took(command, tmp_path, reference_run):
-    run = tmp_path / '000-v2-1gpu-cond'
+    run = tmp_path / '000-blobs-v2-1gpu-cond'
     shutil.copytree(reference_run, run)
     for name in ('.4194305.network-final.h5', 'checkpoints/checkpoint.tmp0a1b', 'checkpoints/.4194305.ckpt-new/ckpt-9.index',
                  'checkpoints/ckpt-9_temp/part-00000-of-00001.index'):
@@ -151,7 +152,7 @@ def test_resuming_sweeps_what_killed_processes_left_and_says_which_checkpoint_it
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_refused_and_keeps_its_statistics(command, tmp_path, reference_run):
-    run = tmp_path / '000-v2-1gpu-cond'
+    run = tmp_path / '000-blobs-v2-1gpu-cond'
     shutil.copytree(reference_run, run)
     for path in (run / 'checkpoints').glob('*.data*'):
         path.write_bytes(path.read_bytes()[:1000])
@@ -187,7 +188,7 @@ def test_a_worker_that_is_killed_is_named_by_the_other_which_ends(command, tmp_p
     cluster = {'worker': [f'localhost:{port}' for port in free_ports(2)]}
     workers = [command(tmp_path, *SMALL, '--set=train.total_kimg=1000', TF_CONFIG=json.dumps(
         {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})) for index in range(2)]
-    while not (tmp_path / '000-v2-1gpu-cond' / 'stats.jsonl').exists():
+    while not (tmp_path / '000-blobs-v2-1gpu-cond' / 'stats.jsonl').exists():
         time.sleep(0.02)
     workers[1].kill()
     output = finish(workers[0], status=1)
@@ -201,17 +202,17 @@ def test_a_signal_to_one_worker_stops_all_with_a_checkpoint(command, tmp_path):
     cluster = {'worker': [f'localhost:{port}' for port in free_ports(2)]}
     workers = [command(tmp_path, *SMALL, '--set=train.total_kimg=100', TF_CONFIG=json.dumps(
         {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})) for index in range(2)]
-    run = tmp_path / '000-v2-1gpu-cond'
+    run = tmp_path / '000-blobs-v2-1gpu-cond'
     while not (run / 'stats.jsonl').exists():
         time.sleep(0.02)
     workers[1].terminate()
     outputs = [finish(worker) for worker in workers]
-    assert 'continue with --resume=000' in outputs[0] and (run / 'checkpoints' / 'checkpoint').exists()
+    assert '--resume=000' in outputs[0] and (run / 'checkpoints' / 'checkpoint').exists()
 
 
 def test_a_new_run_starts_from_given_networks(command, tmp_path, reference_run):
     snapshot = reference_run / 'network-final.h5'
-    finish(command(tmp_path, *SMALL, '--config=v2-1gpu,cond,nogrowing', f'--init_from={snapshot}',
+    finish(command(tmp_path, *SMALL, '--config=v2-1gpu,cond,nogrowing', f'--init_from={snapshot}', '--start_kimg=0',
                    '--set=train.total_kimg=0.03', '--set=schedule.G_learning_rate=1e-30',
                    '--set=schedule.D_learning_rate=1e-30', '--set=schedule.G_learning_rate_dict={}'))
     run, = tmp_path.iterdir()

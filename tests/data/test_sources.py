@@ -240,5 +240,5 @@ def test_damaged_hdf5_and_labels_are_named(tmp_path):
     with h5py.File(tmp_path / 'set.h5', 'w') as file:
         file['data'] = np.zeros([6, 3, 8, 8], np.uint8)
     np.save(tmp_path / 'set-labels.npy', np.zeros([5, 2]))
-    with pytest.raises(ValueError, match=r'set-labels.npy. holds labels of shape \[5, 2\]; expected \[6, label size\]'):
+    with pytest.raises(ValueError, match=r'labels.npy. holds labels of shape \[5, 2\]; expected numbers \[6, label size\]'):
         sources.hdf5(str(tmp_path / 'set.h5'))

@@ -100,11 +100,14 @@ def main(data_dir, folder, kills, seed=1):
     draw, folder = random.Random(seed), pathlib.Path(folder)
 
     def run_of(name):
-        return folder / name / '000-v2-1gpu-cond-nogrowing'
+        return folder / name / '000-blobs-v2-1gpu-cond-nogrowing'
 
     def arguments(name):
         places = [f'--results_dir={folder / name}', f'--data_dir={data_dir}']
-        return [*places, '--resume=latest'] if (run_of(name) / 'config.json').exists() else [*places, *OPTIONS]
+        if (run_of(name) / 'config.json').exists():
+            return [*places, '--resume=latest']
+        shutil.rmtree(folder / name, ignore_errors=True)  # A second run would have another number.
+        return [*places, *OPTIONS]
 
     def finish(name):
         status, _ = live(arguments(name), run_of(name))

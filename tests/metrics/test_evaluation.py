@@ -312,11 +312,14 @@ def records(folder):
 
 
 def scalars(folder):
-    """{tag: {step: value}} of all event files."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    events = EventAccumulator(str(folder)).Reload()
-    return {tag: {event.step: float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)}
-            for tag in events.Tags()['tensors']}
+    """{tag: [(step, value)]} of all event files, in the order in which TensorBoard reads them."""
+    found = {}
+    for path in sorted(folder.glob('events.out.tfevents.*')):
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((event.step, float(tf.make_ndarray(value.tensor))))
+    return found
 
 
 def test_a_run_is_scored_newest_first_once_and_resumes(run_dir, graph_file, run_command, tmp_path):
@@ -338,7 +341,9 @@ def test_a_run_is_scored_newest_first_once_and_resumes(run_dir, graph_file, run_
     assert sorted(newest) == ['fid-48', 'is-48', 'kid-48', 'msssim-48', 'pr-48', 'swd-48']
     assert newest['swd-48']['mirror'] is True and newest['swd-48']['reals'] == 'blobs'
     assert rows[2][2] == f'{newest["swd-48"]["values"]["SWDx1e3_16"]:.4f}'
-    assert_allclose(scalars(run_dir)['Metrics/fid-48/FID'][2000], newest['fid-48']['values']['FID'], rtol=1e-6)
+    curves = scalars(run_dir)
+    assert len(curves) == 10 and {tuple(step for step, _ in curve) for curve in curves.values()} == {(1000, 2000)}
+    assert_allclose(curves['Metrics/fid-48/FID'][1][1], newest['fid-48']['values']['FID'], rtol=1e-6)
     assert load_statistics(tmp_path / 'fid.npz')[0].shape == (6,)
 
     # Killed while it wrote: the last record is measured again, and only that.
@@ -351,6 +356,7 @@ def test_a_run_is_scored_newest_first_once_and_resumes(run_dir, graph_file, run_
     rewritten = [json.loads(line) for line in again[len(lines):]]
     assert {record['metric'] for record in rewritten} == {found[-1]['metric']}
     assert rewritten[-1]['values'] == found[-1]['values']
+    assert scalars(run_dir) == curves  # Nothing twice.
     assert (run_dir / 'metric-swd-msssim-fid-is-kid-pr-48.txt').read_text().splitlines()[:-1] == text.splitlines()[:-1]
 
 

@@ -50,7 +50,7 @@ def test_what_is_not_there_is_named(named, name, sentence):
 
 def test_training_starts_from_an_official_network(named, data_dir):
     overrides = ['network.fmap_base=16', 'network.fmap_max=4', f'data.dir={data_dir}', 'data.name=blobs']
-    _, _, state = loop.build(configs.resolve(['demo'], overrides), make_strategy(), str(named / 'official.pkl'))
+    _, _, state, _ = loop.build(configs.resolve(['demo'], overrides), make_strategy(), str(named / 'official.pkl'))
     official = load_network(str(named / 'official.pkl'))
     for ours, theirs in ((state.G, official.G), (state.D, official.D), (state.Gs, official.Gs)):
         for name, variable in theirs.named_variables().items():

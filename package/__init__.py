@@ -1,0 +1,1 @@
+"""Progressive Growing of GANs for TensorFlow 2 and Keras 3: `progan.networks`, `progan.training`, ... as in a checkout."""
