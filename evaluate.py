@@ -34,7 +34,6 @@ flags.DEFINE_string('inception', None, 'inception-2015-12-05.tgz or its .pb; by 
 flags.DEFINE_string('inception_sha256', None, 'Refuse an Inception file with another SHA-256.')
 flags.DEFINE_string('statistics', None, 'Use these FID statistics of reals (.npz with mu and sigma).')
 flags.DEFINE_string('save_statistics', None, 'Write the FID statistics of the reals to this .npz (needs fid in --metrics).')
-flags.DEFINE_bool('overwrite', False, 'Replace a file of --save_statistics that exists.')
 flags.DEFINE_string('cache', None, 'Folder for the Inception graph and features of reals (default: ~/.cache/progan).')
 flags.DEFINE_string('scratch', None, 'Folder for temporary files that hold SWD\'s descriptors in place of memory.')
 flags.DEFINE_integer('minibatch', None, 'Images at a time (default: by resolution).', lower_bound=1)
@@ -48,7 +47,6 @@ def main(argv):
         raise ValueError(f'{argv[1]!r} is not a flag; did you mean --network={argv[1]}?')
     if sum(value is not None for value in (FLAGS.run, FLAGS.network, FLAGS.fake)) > 1:
         raise ValueError('--run, --network and --fake each name what to score; give one of them.')
-    sources = located()  # All that needs no TensorFlow is told before it is imported.
     from metrics.table import parse_specs
     specs = parse_specs(FLAGS.metrics, FLAGS.num_images)
     if not specs:
@@ -57,6 +55,7 @@ def main(argv):
     check_needed('fid, is, kid or pr in --metrics', with_features, ('inception', 'inception_sha256'))
     of_reals = any('real_statistics' in spec.metric.takes for spec in specs)
     check_needed('fid in --metrics', of_reals, ('statistics', 'save_statistics'))
+    sources = located()
     with contextlib.ExitStack() as held:
         evaluation, rows = score_images(specs, held) if FLAGS.fake else score_networks(specs, held, *sources)
         report(evaluation, rows)
@@ -68,7 +67,7 @@ def located():
         if path and not os.path.exists(path):
             raise FileNotFoundError(f'There is no {path}; give what exists.')
     if FLAGS.save_statistics:
-        check_new(FLAGS.save_statistics, FLAGS.overwrite)
+        check_new(FLAGS.save_statistics, overwrite=True)  # As the table: the same command again goes on after a stop.
     check_folder(FLAGS.output_dir or '.')
     if FLAGS.fake:
         return None

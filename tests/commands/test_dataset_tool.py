@@ -128,5 +128,5 @@ def test_wrong_arguments_are_one_clear_sentence(tool, arguments, message):
 
 def test_without_arguments_the_commands_are_listed(tool):
     listing = tool()
-    assert 'create_from_images TFRECORD_DIR IMAGE_DIR [--shuffle]' in listing
+    assert 'create_from_images TFRECORD_DIR IMAGE_DIR' in listing
     assert 'create_celebahq TFRECORD_DIR CELEBA_DIR [DELTA_DIR]' in listing

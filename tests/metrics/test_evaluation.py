@@ -366,7 +366,7 @@ def test_two_sets_of_pictures_are_compared_and_without_inception_the_other_metri
     result = run_command('evaluate.py', f'--real={pictures}', f'--fake={pictures}', '--metrics=swd,fid,msssim',
                          f'--output_dir={tmp_path}', f'--cache={tmp_path / "cache"}')
     assert result.returncode == 0, result.stderr
-    assert 'Without fid-10k: cannot download' in result.stderr
+    assert 'Without fid-20: cannot download' in result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()[:4]] == ['Snapshot', 'Reals', 'Other', 'pictures']
     assert {record['metric'] for record in records(tmp_path)} == {'swd-20', 'msssim-20'}
 
