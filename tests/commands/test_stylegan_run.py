@@ -12,7 +12,7 @@ from data.pipeline import batches
 from data.tfrecords import Dataset
 from networks.snapshot import NAMES, Snapshot, load_snapshot
 from training.objectives.table import OBJECTIVES
-from training.schedule import Phase
+from training.schedule import Phase, Schedule
 from training.start import start_from
 from training.state import make_state
 from training.step import Iteration
@@ -63,12 +63,12 @@ def test_a_run_trains_resumes_bit_for_bit_exports_and_is_scored(run_command, dat
 
 def test_a_run_starts_from_networks_that_are_used_in_another_way_but_not_built_in_one(data_dir):
     given, other = Setup(data_dir), Setup(data_dir, overrides=['network.style_mixing_prob=0.5', 'train.seed=5'])
-    start_from(other.state, other.schedule, Snapshot(*given.state.networks.values(), nimg=0), 'given', 1000)
+    start_from(other.state, other.schedule, Snapshot(*given.state.networks.values(), nimg=0), 'given', 10 ** 9)
     for name, value in values(given.state).items():
         assert_array_equal(values(other.state)[name], value, err_msg=name)
     unflipped = Setup(data_dir, overrides=['network.fused_scale=true'])
     with pytest.raises(ValueError, match='given holds networks of fused_scale auto, but this run builds them with True'):
-        start_from(unflipped.state, other.schedule, Snapshot(*given.state.networks.values(), nimg=0), 'given', 1000)
+        start_from(unflipped.state, other.schedule, Snapshot(*given.state.networks.values(), nimg=0), 'given', 10 ** 9)
 
 
 def test_an_official_file_is_taken_by_commands(run_command, tmp_path):
@@ -94,6 +94,7 @@ class Setup:
         names = [f'CPU:{i}' for i in range(devices)]
         self.strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
         self.dataset = Dataset(data_dir / 'blobs')
+        self.schedule = Schedule(16, devices, Gs_decay=0.9, **dataclasses.asdict(config.schedule))
         with self.strategy.scope():
             self.state = make_state(self.dataset, config.network, precision, 7, **dataclasses.asdict(config.optimizer))
             # Of a constant image, which instance norm makes 0, and of no noise most gradients are rounding.
