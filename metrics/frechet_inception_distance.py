@@ -1,6 +1,6 @@
 """Fréchet Inception Distance (Heusel et al., 2017): Gaussians fitted to Inception's features, compared."""
 import numpy as np
-from scipy.linalg.lapack import dpstrf
+import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
 from files import replacing
 from metrics.collected import Collected
@@ -36,7 +36,7 @@ def frechet_distance(mu_a, sigma_a, mu_b, sigma_b):
 
 def _factor(sigma):
     """Returns F [D, rank] with F F^T = sigma, by Cholesky's method with pivoting: sigma may be singular."""
-    lower, pivots, rank, _ = dpstrf(sigma, lower=True)
+    lower, pivots, rank, _ = scipy.linalg.lapack.dpstrf(sigma, lower=True)
     factor = np.empty([len(sigma), rank])
     factor[pivots - 1] = np.tril(lower)[:, :rank]
     return factor

@@ -1,6 +1,6 @@
 """Inception Score (Salimans et al., 2016): how sure of each image a classifier is, and how unsure of all."""
 import numpy as np
-from scipy.special import log_softmax
+import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
 from metrics.collected import Collected
 
@@ -13,7 +13,7 @@ def inception_score(logits, splits=10):
     scores = []
     for i in range(splits):
         part = logits[i * len(logits) // splits:(i + 1) * len(logits) // splits]
-        log_p = log_softmax(part.astype(np.float64), axis=1)
+        log_p = scipy.special.log_softmax(part.astype(np.float64), axis=1)
         p = np.exp(log_p)
         marginal = np.mean(p, axis=0, keepdims=True)
         log_marginal = np.log(marginal, out=np.zeros_like(marginal), where=marginal > 0)
