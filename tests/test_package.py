@@ -88,7 +88,7 @@ def test_commands_run_from_another_folder_and_the_readmes_lines_too(installed, e
     Gs.save(elsewhere / 'Gs.keras')
     latents = np.ones([2, Gs.latent_size], np.float32)
     np.save(elsewhere / 'expected.npy', Gs(latents).numpy())
-    snippet = re.search('```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)[1]
+    snippet = re.search('```python\n(import progan.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)[1]
     (elsewhere / 'script.py').write_text(f'''{snippet}
 assert images.shape == (10, 16, 16, 1) and half_way.shape == (10, 8, 8, 1)
 import sys
