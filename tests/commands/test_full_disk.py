@@ -70,7 +70,7 @@ def run_full(run_command, tmp_path, limit, command, arguments):
     done = run_command(TESTS / 'helpers' / 'full_disk.py', limit, tmp_path / 'out', command, *arguments)
     assert done.returncode == 1 and 'Traceback' not in done.stderr, done.stderr
     sentence = done.stderr.split(f'{command}: ')[-1].splitlines()[0]  # A progress bar may end after it.
-    ends = sentence.endswith('.') or '; to go on: ' in sentence or ', then: ' in sentence  # A command, to be copied, ends without one.
+    ends = sentence.endswith('.') or ', then: ' in sentence  # A command, to be copied, ends without one.
     assert 'cannot be written' in sentence and ends and 'disk space' in sentence, sentence
     if (tmp_path / 'out.left').exists():
         return set((tmp_path / 'out.left').read_text().splitlines())

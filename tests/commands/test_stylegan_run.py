@@ -41,7 +41,7 @@ def test_a_run_trains_resumes_bit_for_bit_exports_and_is_scored(run_command, dat
     command('train.py', *SMALL, *where, '--set=train.total_kimg=0.6')
     command('train.py', *SMALL, *where, '--set=train.total_kimg=0.3')
     command('train.py', '--resume=1', where[1], where[0], '--set=train.total_kimg=0.6')
-    whole, resumed = (tmp_path / 'results' / f'00{number}-stylegan-1gpu-cond' for number in (0, 1))
+    whole, resumed = (tmp_path / 'results' / f'00{number}-blobs-stylegan-1gpu-cond' for number in (0, 1))
     trained, again = (values(load_snapshot(run / 'network-final.h5')) for run in (whole, resumed))
     for name, value in trained.items():
         assert_array_equal(again[name], value, err_msg=name)
