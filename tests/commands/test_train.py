@@ -307,7 +307,7 @@ def test_a_damaged_record_stops_with_its_name_and_once_mended_the_run_goes_on_as
     path.write_bytes(whole[:-10] + bytes([whole[-10] ^ 1]) + whole[-9:])
     output = finish(command(tmp_path, *SMALL, f'--data_dir={tmp_path}'), 1)
     assert "blobs-r02.tfrecords' is damaged in record 63 (its checksum differs); see with dataset_tool.py verify" in output
-    assert 'kimg; continue with --resume=000-' in output and 'Traceback' not in output
+    assert 'kimg; to go on: python train.py ' in output and 'Traceback' not in output
     path.write_bytes(whole)
     finish(command(tmp_path, '--resume=latest'))
     run = tmp_path / reference_run.name
