@@ -1,8 +1,31 @@
-"""WGAN-GP's gradient penalty (Gulrajani et al., 2017)."""
+"""WGAN-GP's gradient penalty (Gulrajani et al., 2017), and what the losses that take it share."""
 import tensorflow as tf
 
 from networks.growth import lerp
-from training.objectives.adversarial import judge_with_gradient
+from training.objectives.adversarial import Adversarial, judge, judge_with_gradient
+
+
+class Penalized(Adversarial):
+    """A subclass gives D's loss of scores; G's is -score. The settings say wgan_lambda, 0: no penalty, and wgan_target."""
+
+    @property
+    def penalties(self):
+        return ['mixed_scores', 'mixed_norms'] if self.settings.wgan_lambda else []
+
+    def of_fakes(self, scores):
+        """-score."""
+        return -scores
+
+    def of_scores(self, real, fake):
+        """D's loss without the penalty. [N], [N] -> [N]"""
+        raise NotImplementedError
+
+    def of_both(self, at, reals, fakes, labels, draws):
+        """of_scores(real, fake) + lambda/target^2 (|gradient| - target)^2."""
+        settings = self.settings
+        real, fake = judge(at, reals, fakes, labels)
+        penalty, terms = gradient_penalty(at, reals, fakes, labels, draws, settings.wgan_lambda, settings.wgan_target)
+        return self.of_scores(real[0], fake[0]) + penalty, terms, real, fake
 
 
 def gradient_penalty(at, reals, fakes, labels, draws, weight, target):
@@ -18,8 +41,3 @@ def gradient_penalty(at, reals, fakes, labels, draws, weight, target):
     nonzero = squares > 0
     norms = tf.where(nonzero, tf.sqrt(tf.where(nonzero, squares, 1.0)), 0.0)
     return weight / target ** 2 * tf.square(norms - target), {'mixed_scores': scores, 'mixed_norms': norms}
-
-
-def penalty_names(weight):
-    """What `gradient_penalty` tells."""
-    return ['mixed_scores', 'mixed_norms'] if weight else []

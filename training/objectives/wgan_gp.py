@@ -1,25 +1,22 @@
 """ProGAN's losses: WGAN-GP with the drift penalty, and AC-GAN label terms (paper, appendix A.1). Per example, float32."""
 import tensorflow as tf
 
-from training.objectives.adversarial import Adversarial, judge
-from training.objectives.gradient_penalty import gradient_penalty, penalty_names
+from training.objectives.gradient_penalty import Penalized
 
 
-class WGANGP(Adversarial):
+class WGANGP(Penalized):
     """Wasserstein loss with a gradient penalty, in ProGAN's rounds."""
 
     @property
     def penalties(self):
-        return [*penalty_names(self.settings.wgan_lambda), 'epsilon_penalty']
+        return [*super().penalties, 'epsilon_penalty']
 
-    def of_fakes(self, scores):
-        """-score."""
-        return -scores
+    def of_scores(self, real, fake):
+        """fake - real."""
+        return fake - real
 
     def of_both(self, at, reals, fakes, labels, draws):
-        """fake - real + lambda/target^2 (|gradient| - target)^2 + epsilon real^2."""
-        settings = self.settings
-        real, fake = judge(at, reals, fakes, labels)
-        penalty, terms = gradient_penalty(at, reals, fakes, labels, draws, settings.wgan_lambda, settings.wgan_target)
+        """The penalized loss + epsilon real^2."""
+        loss, terms, real, fake = super().of_both(at, reals, fakes, labels, draws)
         terms |= {'epsilon_penalty': tf.square(real[0])}
-        return fake[0] - real[0] + penalty + settings.wgan_epsilon * terms['epsilon_penalty'], terms, real, fake
+        return loss + self.settings.wgan_epsilon * terms['epsilon_penalty'], terms, real, fake
