@@ -17,7 +17,7 @@ from command_line import Command, check_flags, check_needed
 from files import check_new, replacing
 from official.locate import find_network
 from pictures import videos
-from pictures.pictures import ENDINGS, picture_path, save_picture, screen_grid
+from pictures.pictures import ENDINGS, ending_of, picture_path, save_picture, screen_grid
 from pictures.sheets import default_gap, default_scale, sheet
 from progress import progress
 from serving.latents import captions_of, walk
@@ -98,7 +98,7 @@ def images():
 
 def image_files(names):
     """(kind, paths) of the pictures that --out and --format ask for: one file, or one per name in a folder."""
-    ending = os.path.splitext(FLAGS.out)[1].lower().removeprefix('.').replace('jpeg', 'jpg')
+    ending = ending_of(FLAGS.out)
     is_file = ending in (*ENDINGS, 'npz')
     kind = FLAGS.format or (ending if is_file else 'png')
     if is_file and ending != kind:

@@ -51,9 +51,14 @@ def pil_image(picture):
     return PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
 
 
+def ending_of(path):
+    """The ending of a path as in ENDINGS, '' if there is none."""
+    return os.path.splitext(path)[1].lower().removeprefix('.').replace('jpeg', 'jpg')
+
+
 def picture_path(path, kind=None):
     """(kind, path) of a picture: of `kind`, or of the path's ending, or PNG; a path without ending gets one."""
-    ending = os.path.splitext(path)[1].lower().removeprefix('.').replace('jpeg', 'jpg')
+    ending = ending_of(path)
     if ending and ending != (kind or ending) or ending not in ('', *ENDINGS):
         raise ValueError(f'{path} ends in .{ending}; use {f".{kind}" if kind else ", ".join(f".{end}" for end in ENDINGS)}, '
                          f'or no ending.')

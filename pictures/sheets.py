@@ -1,4 +1,4 @@
-"""Sheets: images side by side for people, enlarged, with gaps, captions and headings. One place draws text."""
+"""Sheets: images side by side for people, enlarged, with gaps, captions and headings."""
 import functools
 
 import numpy as np
