@@ -20,7 +20,11 @@ _ADVICE = 'see with dataset_tool.py verify what else is, then copy or build the 
 
 def masked_crc(data):
     """Checksum of TFRecord files: CRC-32C rotated right by 15 bits plus a constant (the format's description)."""
-    crc = google_crc32c.value(data)
+    return _masked(google_crc32c.value(data))
+
+
+def _masked(crc):
+    """Of one CRC-32C, or of an array uint32."""
     return (((crc >> 15) | (crc << 17)) + 0xa282ead8) & 0xffffffff
 
 
@@ -70,7 +74,7 @@ def are_intact(records):
     """Whether the checksum at the end of each record is that of its payload. uint8 [n, record length] -> bool."""
     crcs = np.array([google_crc32c.value(payload) for payload in records[:, HEADER.size:-FOOTER.size]], np.uint32)
     stored = np.ascontiguousarray(records[:, -FOOTER.size:]).view('<u4')[:, 0]
-    return np.array_equal(((crcs >> 15) | (crcs << 17)) + np.uint32(0xa282ead8), stored)
+    return np.array_equal(_masked(crcs), stored)
 
 
 def record_length(shape):
