@@ -1,5 +1,4 @@
 """What a run would do, as text: the resolved config, the schedule, the networks layer by layer."""
-import json
 import math
 import os
 
@@ -19,8 +18,7 @@ def plan(config, init_from=None):
     dataset, remarks = planned_dataset(config.data)
     devices = config.train.devices
     if 'TF_CONFIG' in os.environ:
-        check_cluster(os.environ['TF_CONFIG'])
-        workers = sum(map(len, json.loads(os.environ['TF_CONFIG'])['cluster'].values()))
+        workers = len(check_cluster(os.environ['TF_CONFIG'])[0])
         devices *= workers
         remarks += [f'{workers} workers of {config.train.devices} device(s) each are assumed, as TF_CONFIG names them.']
     elif devices > 1 and devices > (found := len(tf.config.list_physical_devices('GPU'))):
