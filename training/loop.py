@@ -146,8 +146,6 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
     maintenance.say(f'Finished {run_dir}.' if done else f'Stopped at {position.nimg / 1000:.3f} kimg; to go on: '
                     f'{runs.resume_command(run_dir)}')
     maintenance.close()
-    if num_workers > 1 and not failure:  # After one the others still train: they are told when this process ends.
-        sum_over_workers(strategy, 0)  # A worker that ended while the chief still writes would be taken for a dead one.
     if failure:
         raise failure
     return done
