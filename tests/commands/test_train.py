@@ -282,7 +282,7 @@ def test_list_names_every_preset_without_training(command, tmp_path):
 
 
 def test_training_that_has_broken_down_stops_with_an_explanation(command, tmp_path):
-    output = finish(command(tmp_path, *SMALL, '--set=schedule.D_learning_rate=1e30', '--set=train.max_skipped_steps=20'), 1)
+    output = finish(command(tmp_path, *SMALL, '--set=schedule.D_learning_rate=1e9', '--set=train.max_skipped_steps=20'), 1)
     sentence = next(line for line in output.splitlines() if line.startswith('train.py: '))
     assert 'updates of' in sentence and 'not finite' in sentence and '--init_from' in sentence
     assert 'Traceback' not in output
@@ -313,13 +313,3 @@ def test_a_damaged_record_stops_with_its_name_and_once_mended_the_run_goes_on_as
     run = tmp_path / reference_run.name
     assert weights(run / 'network-final.h5') == weights(reference_run / 'network-final.h5')
     assert statistics(run) == statistics(reference_run)
-
-
-def test_a_full_disk_stops_with_a_sentence_and_keeps_the_last_checkpoint(data_dir, tmp_path):
-    result = subprocess.run([sys.executable, TESTS / 'helpers' / 'full_disk.py', '60000', 'train.py', *SMALL,
-                             f'--data_dir={data_dir}', f'--results_dir={tmp_path}'], cwd=ROOT, capture_output=True,
-                            text=True)
-    run, = tmp_path.iterdir()
-    assert result.returncode == 1 and 'Traceback' not in result.stderr, result.stderr
-    assert 'train.py: ' in result.stderr and 'cannot be written' in result.stderr
-    assert not list(run.glob('*.h5')) and not list(run.glob('.*'))
