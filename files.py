@@ -2,6 +2,7 @@
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -148,6 +149,17 @@ def read(path, most=None):
         if most is not None and size > most:
             raise ValueError(f"'{path}' has {size} bytes; at most {most} are expected of such a file.")
         return file.read()
+
+
+def json_lines(path):
+    """The records, dicts, of a file of JSON lines; what is none is passed over: the last may be cut off by a kill."""
+    found = []
+    if os.path.exists(path):
+        for line in read(path).splitlines():
+            with contextlib.suppress(ValueError, RecursionError):
+                if isinstance(record := json.loads(line), dict):
+                    found.append(record)
+    return found
 
 
 @contextlib.contextmanager

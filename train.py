@@ -32,12 +32,16 @@ def main(argv):
         print(configs.describe())
         return
     import runs
+    from data.tfrecords import open_dataset
     shortcuts = {'data.dir': FLAGS.data_dir, 'train.devices': FLAGS.devices, 'train.jit': FLAGS.jit,
                  'train.init_from': FLAGS.init_from, 'train.start_kimg': FLAGS.start_kimg, 'train.partial': FLAGS.partial}
     overrides = [f'{key}={value}' for key, value in shortcuts.items() if value is not None] + FLAGS.set
     run_dir = FLAGS.resume and runs.locate(FLAGS.results_dir, FLAGS.resume)
     config = resumed_config(run_dir, overrides) if run_dir else configs.resolve(FLAGS.config, overrides)
 
+    data, dataset = config.data, None
+    if not FLAGS.dry_run:  # A plan needs none.
+        dataset = open_dataset(data.dir, data.name, data.resolution, data.label_size)
     one_device = config.train.devices == 1 and not FLAGS.cpu_devices and not FLAGS.cluster and 'TF_CONFIG' not in os.environ
     runtime.suit_threads_to(config.network.fmap_max, one_device)
     from training import describe, devices, loop, slurm  # Only now: they import TensorFlow.
@@ -55,7 +59,7 @@ def main(argv):
         if run_dir and chief:
             held.enter_context(runs.locked(run_dir))
             runs.sweep(run_dir)
-        parts = loop.build(config, strategy, init_from)
+        parts = loop.build(config, strategy, init_from, dataset)
         if not run_dir:
             number = devices.from_chief(strategy, lambda: runs.create(FLAGS.results_dir, config.description))
             run_dir = runs.locate(FLAGS.results_dir, str(number))

@@ -15,6 +15,7 @@ import numpy as np
 from cryptography.fernet import Fernet, InvalidToken
 
 from data.archives import open_zip, read_member
+from files import read
 
 NUM_OFFICIAL_ZIPS = 30
 SHAPE = (3, 1024, 1024)
@@ -69,8 +70,7 @@ def _rows(path):
     """Lines of image_list.txt as (place for messages, dict)."""
     if not os.path.isfile(path):
         raise FileNotFoundError(f"'{path}' does not exist; it comes with the delta zips.")
-    with open(path, encoding='ascii', errors='replace') as file:
-        lines = file.read().splitlines()
+    lines = read(path).decode('ascii', 'replace').splitlines()
     columns = lines[0].split() if lines else []
     missing = [column for column in _COLUMNS if column not in columns]
     if missing:

@@ -10,6 +10,7 @@ from data import celebahq, deltas
 from data.parallel import ordered_map
 from data.sharpness import sharpness
 from data.sources import Source
+from files import read
 
 NUM_CELEBA = 202599
 IMAGE_DIR, LANDMARK_FILE = 'img_celeba', os.path.join('Anno', 'list_landmarks_celeba.txt')
@@ -53,8 +54,7 @@ def read_landmarks(path):
 
     Returns (names, float32 [N, 5, 2]).
     """
-    with open(path, encoding='utf-8', errors='replace') as file:
-        lines = file.read().splitlines()
+    lines = read(path).decode('utf-8', 'replace').splitlines()
     names, values = [], []
     for number, line in enumerate(lines[2:], 3):
         if not line.strip():
@@ -119,8 +119,7 @@ def celebahq_source(celeba_dir, delta_dir=None, *, expected_images=NUM_CELEBA, s
 
 def read_choice(path, names):
     """Positions in `names` of the names that a text file lists, one per line."""
-    with open(path, encoding='utf-8') as file:
-        chosen = [line.strip() for line in file if line.strip()]
+    chosen = [line.strip() for line in read(path).decode('utf-8', 'replace').splitlines() if line.strip()]
     position = {name: i for i, name in enumerate(names)}
     for name, times in collections.Counter(chosen).items():
         if name not in position:
@@ -132,8 +131,7 @@ def read_choice(path, names):
 
 def load_face(face, size):
     """Builds one image, uint8 [3, size, size]; with a delta also whether it is exact, in words."""
-    with open(face.path, 'rb') as file:
-        jpeg = file.read()
+    jpeg = read(face.path)
     image = celebahq.align(jpeg, face.landmarks)
     if not face.delta:
         return shrink(image, size)
@@ -180,8 +178,7 @@ def read_grades(path):
     """Name -> grade of a file of grades; removes a last line that an interruption cut short."""
     if not os.path.exists(path):
         return {}
-    with open(path, 'rb') as file:
-        complete, newline, fragment = file.read().rpartition(b'\n')
+    complete, newline, fragment = read(path).rpartition(b'\n')
     grades = {}
     for number, line in enumerate(complete.decode('utf-8', 'replace').split('\n') if newline else [], 1):
         try:

@@ -36,7 +36,8 @@ class ImageFiles:
         self._max_file_mib = max_file_mib
         if not self._is_zip and not os.path.isdir(path):
             raise FileNotFoundError(f"'{path}' is neither a folder nor a zip file; check its name.")
-        found = sorted(_members(path, os.getpid()) if self._is_zip else _walk(path))
+        (_, *self._version), = file_facts('', [path])  # Of a zip file that is written again, nothing old is used.
+        found = sorted(self._members() if self._is_zip else _walk(path))
         found = [name for name in found if not any(part.lower().startswith(_LITTER) for part in name.split('/'))]
         self.names = [name for name in found if _ending(name) in _endings()]
         others = [name for name in found if _ending(name) not in _endings()]
@@ -56,7 +57,7 @@ class ImageFiles:
 
     def _check(self, name):
         try:
-            check_name(_open_zip(self.path, os.getpid()), _members(self.path, os.getpid())[name])
+            check_name(self._zip(), self._members()[name])
         except ValueError as error:
             raise ValueError(f"'{self.path}' {error}; get it again.") from error
 
@@ -68,14 +69,19 @@ class ImageFiles:
         """The bytes of a file; a ValueError says why a zip file does not give them."""
         if not self._is_zip:
             return read(os.path.join(self.path, name))
-        member = _members(self.path, os.getpid())[name]
-        return read_member(_open_zip(self.path, os.getpid()), member, self._max_file_mib)
+        return read_member(self._zip(), self._members()[name], self._max_file_mib)
+
+    def _zip(self):
+        return _open_zip(self.path, *self._version, os.getpid())
+
+    def _members(self):
+        return _members(self.path, *self._version, os.getpid())
 
     def fingerprint(self):
         """A short checksum of all names, and of the CRCs in a zip file, the sizes and times of the files in a folder."""
         if not self._is_zip:
             return fingerprint(file_facts(self.path, self.names))
-        members = _members(self.path, os.getpid())
+        members = self._members()
         return fingerprint([(name, members[name].CRC) for name in self.names])
 
 
@@ -118,7 +124,7 @@ def _refuse(error):
 
 
 @functools.cache
-def _open_zip(path, process_id):
+def _open_zip(path, size, mtime, process_id):
     """The zip file, opened once by each process: two that share it would move each other's place in it."""
     try:
         return open_zip(path)
@@ -127,10 +133,10 @@ def _open_zip(path, process_id):
 
 
 @functools.cache
-def _members(path, process_id):
+def _members(path, size, mtime, process_id):
     """The files in a zip file by name: {name: ZipInfo}."""
     members = {}
-    for member in _open_zip(path, process_id).infolist():
+    for member in _open_zip(path, size, mtime, process_id).infolist():
         name = member.filename.replace('\\', '/')  # Some programs of Windows write \\.
         (stem, ending), number = os.path.splitext(name), 1
         while name in members:

@@ -7,6 +7,7 @@ the data set tool and its worker processes light.
 import functools
 import hashlib
 import math
+import mmap
 import os
 import struct
 
@@ -112,10 +113,11 @@ class RecordFile:
         self.path = path
         if not os.path.isfile(path):  # Opening a pipe would wait for ever.
             raise ValueError(f"'{path}' is no regular file; build the data set again.")
-        try:
-            self._bytes = np.asarray(np.memmap(path, np.uint8, 'r'))
-        except ValueError:  # What NumPy says about an empty file.
-            raise ValueError(f"'{path}' is empty; build the data set again.") from None
+        with open(path, 'rb') as file:
+            if not os.fstat(file.fileno()).st_size:
+                raise ValueError(f"'{path}' is empty; build the data set again.")
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._bytes = np.frombuffer(self._map, np.uint8)
         length = self._length_at(0, 0)
         self.num_images, rest = divmod(len(self._bytes), length)
         equal_lengths = not rest and self._length_at(len(self._bytes) - length, self.num_images - 1) == length
@@ -137,6 +139,9 @@ class RecordFile:
 
     def read(self, indices):
         """Images at `indices`, in that order: uint8 [n, C, r, r]; a ValueError names a damaged record."""
+        if (size := self._map.size()) < len(self._bytes):  # Of the file now: reading beyond its end kills the process.
+            raise ValueError(f"'{self.path}' shrank from {len(self._bytes)} to {size} bytes while it was read; let nothing "
+                             'write to a data set in use, copy or build it again.')
         if self._rows is not None:
             records = np.take(self._rows, indices, axis=0)
             start = len(self._before)

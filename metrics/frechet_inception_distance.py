@@ -1,7 +1,10 @@
 """Fréchet Inception Distance (Heusel et al., 2017): Gaussians fitted to Inception's features, compared."""
+import io
+
 import numpy as np
 import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
+from data.archives import open_zip, read_member
 from files import replacing
 from metrics.collected import Collected
 
@@ -51,13 +54,16 @@ def save_statistics(path, mu, sigma):
 def load_statistics(path):
     """Reads an .npz with `mu` [D] and `sigma` [D, D]. ValueError if it holds anything else."""
     try:
-        with np.load(path) as file:
-            mu, sigma = file['mu'], file['sigma']
-    except (KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
+        with open_zip(path) as archive:
+            mu, sigma = (np.load(io.BytesIO(read_member(archive, archive.getinfo(f'{name}.npy'))), allow_pickle=False)
+                         for name in ('mu', 'sigma'))
+    except OSError:
+        raise
+    except Exception as error:  # A damaged header can raise anything.
         raise ValueError(f'{path} holds no FID statistics: expected an .npz with arrays mu, sigma.') from error
-    if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
+    if mu.dtype.kind != 'f' or sigma.dtype.kind != 'f' or mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
         raise ValueError(f'{path}: expected mu [D] and sigma [D, D], '
-                         f'found {list(mu.shape)} and {list(sigma.shape)}.')
+                         f'found {mu.dtype} {list(mu.shape)} and {sigma.dtype} {list(sigma.shape)}.')
     if not (np.all(np.isfinite(mu)) and np.all(np.isfinite(sigma))):
         raise ValueError(f'{path} holds FID statistics that are not finite; compute them again.')
     return mu.astype(np.float64), sigma.astype(np.float64)

@@ -1,4 +1,5 @@
 """The Inception graph of December 2015, which defines FID and IS: a local file, or downloaded once."""
+import io
 import os
 import tarfile
 import urllib.error
@@ -9,12 +10,13 @@ import tensorflow as tf
 from absl import logging
 from google.protobuf.message import DecodeError
 
-from files import sha256
+from files import read, sha256
 from serving.generate import first_devices
 
 # The bucket behind http://download.tensorflow.org, which offers no https of its own.
 URL = 'https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz'
 MEMBER = 'classify_image_graph_def.pb'
+_MOST = 2 ** 29  # Bytes, packed or not: the published archive holds less than half of that.
 INPUT, FEATURES, LOGITS = 'ExpandDims:0', 'pool_3:0', 'softmax/logits/MatMul'
 
 
@@ -68,15 +70,9 @@ def check(path, expected):
 def read_graph(path):
     """Reads the GraphDef from a .pb, or from a .tgz that holds MEMBER. ValueError for any other file."""
     try:
-        if tarfile.is_tarfile(path):
-            with tarfile.open(path) as archive:
-                names = [name for name in archive.getnames() if os.path.basename(name) == MEMBER]
-                if not names:
-                    raise ValueError(f'{path} holds no {MEMBER}; expected inception-2015-12-05.tgz.')
-                content = archive.extractfile(names[0]).read()
-        else:
-            with open(path, 'rb') as file:
-                content = file.read()
+        content = read(path, _MOST)
+        if tarfile.is_tarfile(io.BytesIO(content)):
+            content = _member(path, content)
         graph_def = tf.compat.v1.GraphDef.FromString(content)
     except (DecodeError, tarfile.TarError, EOFError) as error:
         raise ValueError(f'{path} is damaged, or neither a graph nor inception-2015-12-05.tgz.') from error
@@ -86,6 +82,17 @@ def read_graph(path):
             raise ValueError(f'{path} has no node {name.split(":")[0]!r}; '
                              'expected the graph of inception-2015-12-05.tgz.')
     return graph_def
+
+
+def _member(path, content):
+    """The file MEMBER of an archive, of which no more is unpacked than it should hold."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            if member.offset_data + member.size > _MOST:
+                raise ValueError(f'{path} unpacks to more than {_MOST} bytes; expected inception-2015-12-05.tgz.')
+            if member.isfile() and os.path.basename(member.name) == MEMBER:
+                return archive.extractfile(member).read()
+    raise ValueError(f'{path} holds no {MEMBER}; expected inception-2015-12-05.tgz.')
 
 
 def modernize(graph_def):

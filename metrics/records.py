@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 
-from files import replacing, writing
+from files import json_lines, replacing, writing
 from wording import format_time
 
 
@@ -13,10 +13,7 @@ class Records:
 
     def __init__(self, path, settings):
         self._path, self._settings = path, settings
-        self._all = []
-        if os.path.exists(path):
-            with open(path) as file:
-                self._all = [record for record in map(_parse, file) if record]
+        self._all = [record for record in json_lines(path) if isinstance(record.get('values'), dict)]
 
     def find(self, row, nimg, spec):
         """The latest record of a row and spec, or None."""
@@ -28,7 +25,7 @@ class Records:
         found = {}
         for record in self._all:
             for name, value in record['values'].items():
-                if record['nimg'] is not None:
+                if record.get('nimg') is not None:
                     found.setdefault((record['metric'], name), {})[record['nimg']] = value
         return {key: dict(sorted(curve.items())) for key, curve in found.items()}
 
@@ -41,13 +38,6 @@ class Records:
             if file.tell() and _last_byte(file) != b'\n':
                 file.write(b'\n')  # The last record was cut off when its evaluation was killed.
             file.write(json.dumps(record).encode() + b'\n')
-
-
-def _parse(line):
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
 
 
 def _last_byte(file):

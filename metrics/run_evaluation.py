@@ -149,8 +149,13 @@ class RunEvaluation:
                         tf.summary.scalar(f'Metrics/{metric}/{name}', value, step=nimg)
             for name in os.listdir(partial):
                 files.replace(os.path.join(partial, name), os.path.join(self.folder, name))
+        except tf.errors.OpError as error:
+            reason = error.message.strip().splitlines()[0].rpartition('; ')[2]
+            raise OSError(f"TensorBoard's file in {self.folder} cannot be written ({reason}); free disk space or check "
+                          'permissions.') from error
         finally:
-            files.remove(partial)
+            if os.path.exists(partial):
+                files.remove(partial)
         for path in earlier:
             os.remove(path)
 

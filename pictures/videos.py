@@ -1,13 +1,12 @@
 """Frames -> MP4, animated WebP or GIF, and the frames of a video of a run's training."""
 import contextlib
 import itertools
-import json
 import os
 import subprocess
 
 import numpy as np
 
-from files import replacing
+from files import json_lines, replacing
 from pictures.pictures import pil_image
 from pictures.sheets import strip
 from wording import format_time
@@ -87,8 +86,7 @@ def training_times(run_dir, nimgs):
     path = os.path.join(run_dir, 'stats.jsonl')
     if not os.path.exists(path):
         return None
-    with open(path) as file:
-        records = [json.loads(line) for line in file if line.endswith('\n')]
+    records = [record for record in json_lines(path) if {'nimg', 'total_sec'} <= record.keys()]
     times = {0: 0.0} | {record['nimg']: record['total_sec'] for record in records}
     known = sorted(times)
     return np.interp(nimgs, known, [times[nimg] for nimg in known])

@@ -1,11 +1,13 @@
 """Which latents and labels pictures are made from: seeds, rows of one random state, files, walks."""
 import difflib
+import io
 import unicodedata
 
 import numpy as np
 import scipy  # Its parts come when they are first used: they take longer to import than most commands run.
 
 from data.one_hot import one_hot
+from files import read
 
 
 def parse_integers(text):
@@ -90,8 +92,7 @@ def drawn_classes(seeds, label_size):
 def load_array(path, what):
     """Reads an array of numbers from a .npy file without ever unpickling."""
     try:
-        with open(path, 'rb') as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
+        array = np.lib.format.read_array(io.BytesIO(read(path)), allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f'There is no file {path}; give the .npy file of the {what}.') from None
     except ValueError as error:

@@ -1,6 +1,7 @@
 """What a run says while it trains: one record per tick, to the console, log.txt, stats.jsonl and TensorBoard."""
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -11,7 +12,7 @@ from absl import logging
 from tqdm import tqdm
 
 import runtime
-from files import replacing
+from files import json_lines, replacing
 from wording import format_time
 
 FIRST_LINE_SEC = 5.0  # Seconds of training after which a log that has no tick yet gets a line.
@@ -115,16 +116,9 @@ def peak_memory_mib():
 def _drop_later_records(path, nimg):
     if not os.path.exists(path):
         return
-    kept = []
-    with open(path) as file:
-        for line in file:
-            try:
-                if json.loads(line)['nimg'] <= nimg:
-                    kept.append(line)
-            except (ValueError, KeyError, TypeError):  # Cut off when the run was killed.
-                continue
+    kept = [record for record in json_lines(path) if record.get('nimg', math.inf) <= nimg]
     with replacing(path) as partial, open(partial, 'w') as file:
-        file.writelines(kept)
+        file.writelines(json.dumps(record) + '\n' for record in kept)
 
 
 class Averages:

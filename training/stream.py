@@ -25,8 +25,9 @@ class Stream:
             sentences = [line for line in lines if line.startswith(('ValueError: ', 'OSError: '))]
             if not sentences and (isinstance(error, tf.errors.ResourceExhaustedError) or 'MemoryError: ' in error.message):
                 raise MemoryError(f'Out of memory for reading minibatches of {phase.minibatch} at {phase.resolution}x'
-                                  f'{phase.resolution}; set a smaller schedule.minibatch_dict and continue with --resume.'
-                                  ) from error
+                                  f'{phase.resolution}; set a smaller one, e.g. --set=schedule.max_minibatch_per_gpu='
+                                  f'{{{phase.resolution}:{max(phase.minibatch // 2, 1)}}}, in a new run with --init_from '
+                                  'of this one.') from error
             raise ValueError(sentences[0].partition(': ')[2] if sentences else lines[0]) from error
 
     def spec(self, phase):

@@ -34,6 +34,8 @@ def given(tmp_path_factory, data_dir):
     noise = np.random.RandomState(0).randint(256, size=[8, 64, 64, 3]).astype(np.uint8)
     for index, pixels in enumerate(noise):
         PIL.Image.fromarray(pixels).save(folder / 'pictures' / f'{index}.png')
+        (folder / 'noise').mkdir(exist_ok=True)
+        PIL.Image.fromarray(pixels[:16, :16]).save(folder / 'noise' / f'{index}.png')
     write_saved_model(str(folder / 'served'), signatures(networks.Gs, networks.D, 0.0))
     shutil.copytree(data_dir, folder / 'datasets')
     return folder
@@ -52,6 +54,8 @@ def given(tmp_path_factory, data_dir):
     (8192, 'generate.py', ['images', '--network={given}/official.pkl', '--out={out}/images.npz', '--seeds=0-99']),
     (4096, 'evaluate.py', ['--fake={given}/pictures', '--metrics=msssim', '--output_dir={out}']),
     (12288, 'evaluate.py', ['--fake={given}/pictures', '--metrics=msssim', '--output_dir={out}']),
+    (8192, 'evaluate.py', ['--network={given}/official.pkl', '--real={given}/noise', '--metrics=msssim', '--num_images=8',
+                           '--output_dir={out}']),
     (4096, 'import_official.py', ['{given}/official.pkl', '{out}/network.h5']),
     (8192, 'export.py', ['--network={given}/official.pkl', '--out={out}/models/progan', '--formats=saved_model']),
     (8192, 'export.py', ['--network={given}/official.pkl', '--out={out}/models/progan', '--formats=keras']),

@@ -98,6 +98,15 @@ def test_members_of_one_name_are_each_themselves(tmp_path):
     assert shades(files) == [10, 9, 1, 2, 0]
 
 
+def test_a_zip_file_that_is_written_again_is_read_again(tmp_path):
+    path = archive(tmp_path / 'a.zip', ('0.png', png(0)), ('1.png', png(1)))
+    before = ImageFiles(path)
+    assert shades(before) == [0, 1]
+    archive(tmp_path / 'b.zip', ('0.png', png(7)), ('2.png', png(2)), ('3.png', png(3)))
+    os.replace(tmp_path / 'b.zip', path)
+    assert shades(ImageFiles(path)) == [7, 2, 3] and ImageFiles(path).fingerprint() != before.fingerprint()
+
+
 def test_names_of_any_writing_are_read(tmp_path):
     for i, name in enumerate(['Überraschung', '日本語', "it's", 'emoji😀', 'caf\udce9']):
         (tmp_path / f'{name}.png').write_bytes(png(i))

@@ -106,6 +106,14 @@ def test_records_of_other_lengths_and_layouts_are_found(copy, golden, irregular)
     assert_array_equal(Dataset(copy).read(1, range(100)), images)
 
 
+def test_a_file_that_shrinks_while_it_is_read_is_named(copy, golden):
+    dataset, path = Dataset(copy), copy / 'tfr32-r05.tfrecords'
+    assert_array_equal(dataset.read(0, [99]), golden[0][[99]])
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(ValueError, match='tfr32-r05.tfrecords.* shrank from .* while it was read; let nothing write'):
+        dataset.read(0, [99])
+
+
 def test_records_that_only_seem_to_have_one_length_are_found(copy, golden):
     """A longer record and a shorter one add up to two of the usual length."""
     images = list(pyramid(golden[0]))[1]

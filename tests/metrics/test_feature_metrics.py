@@ -99,9 +99,21 @@ def test_a_file_without_statistics_is_refused_by_name(tmp_path):
     np.savez(tmp_path / 'other.npz', mu=np.zeros(3))
     (tmp_path / 'text.npz').write_text('no archive')
     np.savez(tmp_path / 'shapes.npz', mu=np.zeros(3), sigma=np.zeros([2, 2]))
-    for name in 'other', 'text', 'shapes':
+    np.savez(tmp_path / 'words.npz', mu=np.array(['a']), sigma=np.array([['b']]))
+    np.savez(tmp_path / 'images.npz', np.zeros([4, 16, 16, 3], np.uint8))
+    np.savez(tmp_path / 'whole.npz', mu=np.zeros(3), sigma=np.eye(3))
+    (tmp_path / 'short.npz').write_bytes((tmp_path / 'whole.npz').read_bytes()[:-30])
+    np.savez(tmp_path / 'nan.npz', mu=np.full(3, np.nan), sigma=np.eye(3))
+    for name in 'other', 'text', 'shapes', 'words', 'images', 'short', 'nan':
         with pytest.raises(ValueError, match=f'{name}.npz'):
             fid.load_statistics(tmp_path / f'{name}.npz')
+
+
+def test_statistics_of_other_tools_may_hold_more_and_must_be_of_the_same_features(tmp_path):
+    np.savez(tmp_path / 'adm.npz', mu=np.zeros(5), sigma=np.eye(5), mu_s=np.zeros(3), sigma_s=np.eye(3))
+    assert fid.load_statistics(tmp_path / 'adm.npz')[1].shape == (5, 5)
+    with pytest.raises(ValueError, match='FID compares features of one length, found 5 and 3'):
+        fid.frechet_distance(*fid.load_statistics(tmp_path / 'adm.npz'), np.zeros(3), np.eye(3))
 
 
 def test_given_statistics_stand_for_the_reals():

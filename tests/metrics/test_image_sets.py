@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image, ImageCms
+from small_inception import small_graph
 
 from data.build import build
 from data.folders import from_images
 from data.tfrecords import Dataset
 from metrics.image_sets import Pictures, open_images, real_images, to_rgb
+from metrics.inception import Inception
 from metrics.run_evaluation import REALS, RunEvaluation
 from metrics.table import parse_specs
 
@@ -94,17 +96,35 @@ def test_too_many_pixels_and_files_that_are_nothing_are_refused(folder, tmp_path
         open_images(str(tmp_path / 'text'))
 
 
-def test_what_was_measured_of_pictures_is_measured_again_once_one_of_them_has_changed(folder, tmp_path):
+@pytest.mark.parametrize('kind', ['folder', 'zip', 'data set'])
+def test_what_was_measured_of_pictures_is_measured_again_once_one_of_them_has_changed(folder, tmp_path, kind):
     path = folder('plain')
 
-    def evaluation():
-        return RunEvaluation(str(tmp_path), parse_specs('msssim-4'), 16, Pictures(str(path)))
+    def written():
+        if kind == 'zip':
+            return Pictures(shutil.make_archive(tmp_path / 'set', 'zip', path))
+        if kind == 'data set':
+            shutil.rmtree(tmp_path / 'records', ignore_errors=True)
+            build(str(tmp_path / 'records'), from_images(str(path)), num_workers=0)
+            return Dataset(str(tmp_path / 'records'))
+        return Pictures(str(path))
 
-    first = evaluation()
-    first.measure_reals(first.specs)
-    assert evaluation().missing(REALS, None) == []
+    (tmp_path / 'graph.pb').write_bytes(small_graph().SerializeToString())
+    fakes = np.random.RandomState(99).randint(256, size=[16, 3, 16, 16]).astype(np.uint8)
+
+    def measured():  # As evaluate.py does: features of reals and what is on record are there from the last time.
+        found = RunEvaluation(str(tmp_path), parse_specs('fid-16,swd-16'), 16, written(),
+                              inception=Inception(str(tmp_path / 'graph.pb')), cache=str(tmp_path / 'cache'))
+        missing = found.missing(REALS, None)
+        values = found.measure('fakes', None, lambda count: [fakes], again=True)
+        return missing, np.array([values['FID'], values['SWDx1e3_16']])
+
+    first, values = measured()
+    again, same = measured()
+    assert len(first) == 2 and again == [] and (same == values).all()
     Image.new('RGB', (16, 16)).save(path / '1' / '7.png')
-    assert evaluation().missing(REALS, None) == first.specs
+    anew, changed = measured()
+    assert anew == first and (abs(changed - values) > 1e-3 * values).all()
 
 
 def test_pictures_without_a_bright_pixel_bring_a_hint(tmp_path, caplog):

@@ -105,7 +105,9 @@ def test_files_that_are_not_the_graph_are_refused_by_name(tmp_path):
     (tmp_path / 'text.pb').write_text('neither a graph nor an archive')
     (tmp_path / 'other.pb').write_bytes(tf.Graph().as_graph_def().SerializeToString())
     write_tgz(tmp_path / 'other.tgz', member='README')
-    reasons = {'text.pb': 'damaged', 'other.pb': "no node 'ExpandDims'", 'other.tgz': 'holds no'}
+    write_tgz(tmp_path / 'bomb.tgz', content=bytes(2 ** 29))
+    reasons = {'text.pb': 'damaged', 'other.pb': "no node 'ExpandDims'", 'other.tgz': 'holds no',
+               'bomb.tgz': 'unpacks to more than'}
     for name, reason in reasons.items():
         with pytest.raises(ValueError, match=f'{name}.*{reason}'):
             Inception(tmp_path / name)
