@@ -33,7 +33,7 @@ def test_small_networks_get_two_kernels_at_a_time_unless_something_ran_already()
 
 def stderr_of(script, *options):
     """What a script writes to standard error, by Python and by C++."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith('TF_CPP')}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(('TF_CPP', 'NPY_'))}
     return subprocess.run([sys.executable, *options, '-c', script], stderr=subprocess.PIPE, text=True, timeout=100,
                           env=environment).stderr
 
