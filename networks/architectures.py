@@ -1,9 +1,11 @@
 """The closed table of architectures: a file names a kind, never a module or a class."""
-from networks import progan, stylegan
+from networks import progan, stylegan, stylegan2, stylegan_revised
 
 ARCHITECTURES = {  # Kind -> (generator, discriminator).
     'progan': (progan.Generator, progan.Discriminator),
-    'stylegan': (stylegan.Generator, stylegan.Discriminator)}
+    'stylegan': (stylegan.Generator, stylegan.Discriminator),
+    'stylegan2': (stylegan2.Generator, stylegan2.Discriminator),
+    'stylegan_revised': (stylegan_revised.Generator, stylegan_revised.Discriminator)}
 FIRST = 'progan'  # That of files from before there was a choice.
 
 

@@ -4,55 +4,9 @@ import math
 
 import keras
 import tensorflow as tf
-from tensorflow.python.eager import record
 
+from networks.activations import HOMOGENEOUS, SQRT2, activate
 from networks.growth import shape_of
-
-SQRT2 = math.sqrt(2.0)
-
-
-def recorded(compute, gradients, *inputs):
-    """compute(*inputs), for gradient tapes with `gradients(upstream)` as the list of the inputs' gradients.
-
-    tf.custom_gradient adds an identity operation and zeros to the graph for each use, and leaves a gradient in SavedModels
-    and ONNX files, which cannot hold it.
-    """
-    with record.stop_recording():
-        result = compute(*inputs)
-    record.record_operation(compute.__name__, [result], inputs, gradients)
-    return result
-
-
-def _add_bias(x, bias):
-    # Not BiasAddGrad: oneDNN would compute it within the kernel's gradient, which then takes a tenth longer.
-    def gradients(gradient):
-        return [gradient, tf.reduce_sum(gradient, [*range(len(x.shape) - 1)])]
-    return recorded(tf.nn.bias_add, gradients, x, bias)
-
-
-def _leaky_relu(x, multiply=lambda g, y: tf.raw_ops.LeakyReluGrad(gradients=g, features=y, alpha=0.2)):
-    """Leaky ReLU of slope 0.2. Under a gradient tape it keeps its output, not its input too: both have the same sign.
-
-    `multiply(g, y)` is g times the slope at the output y; that at 0 is 0.2 unless it says otherwise.
-    """
-    def slopes(gradient):  # Linear, so it is its own gradient.
-        return recorded(lambda g: multiply(g, y), lambda upstream: [slopes(upstream)], gradient)
-    y = recorded(lambda x: tf.nn.leaky_relu(x, alpha=0.2), lambda gradient: [slopes(gradient)], x)
-    return y
-
-
-def _leaky_relu_1(x):
-    """Leaky ReLU of slope 0.2 whose derivative at exactly 0 is 1."""
-    return _leaky_relu(x, lambda g, y: tf.where(y < 0, 0.2 * g, g))
-
-
-# As names, so that configs and files hold no code.
-_ACTIVATIONS = {'leaky_relu': _leaky_relu, 'leaky_relu_1': _leaky_relu_1, 'relu': tf.nn.relu, None: tf.identity}
-
-
-def activate(x, bias, activation):
-    """activation(x + bias), by the activation's name; bias [C] of the last axis."""
-    return _ACTIVATIONS[activation](_add_bias(x, tf.cast(bias, x.dtype)))
 
 
 class _WScale(keras.layers.Layer):
@@ -60,27 +14,37 @@ class _WScale(keras.layers.Layer):
 
     With `use_wscale=False` the same constant is the stddev of the initial weight instead (paper, section 4.1). With
     `lrmul` weight and bias are stored divided by it and multiplied at run time, so that they learn as much more slowly.
-    `activation` is 'leaky_relu' (slope 0.2), 'leaky_relu_1' (the same, of slope 1 at 0), 'relu' or None. Without
-    `use_bias` the layer is linear: activation and bias come later.
+    `activation` is a name of activations.py; `activation_gain` multiplies its result. Without `use_bias` the layer is
+    linear: activation and bias come later.
     """
 
-    def __init__(self, gain=SQRT2, use_wscale=True, activation=None, lrmul=1.0, use_bias=True, seed=None, **kwargs):
+    def __init__(self, gain=SQRT2, use_wscale=True, activation=None, lrmul=1.0, use_bias=True, activation_gain=1.0,
+                 seed=None, **kwargs):
         super().__init__(**kwargs)
         self.gain = gain
         self.use_wscale = use_wscale
         self.activation = activation
         self.lrmul = lrmul
         self.use_bias = use_bias
+        self.activation_gain = activation_gain
+        # What can be is multiplied into weight and bias: one pass over the activations less.
+        self.folded = activation_gain if activation in HOMOGENEOUS else 1.0
         self.seed = seed
 
     def _add_weights(self, shape, fan_in, channels):
-        he_constant = self.gain / math.sqrt(fan_in)
+        self.weight, scale = self._add_scaled('weight', shape, self.gain / math.sqrt(fan_in), self.seed)
+        self.weight_scale = scale * self.folded
+        self._add_bias(channels)
+
+    def _add_scaled(self, name, shape, he_constant, seed):
+        """-> (variable, what multiplies it at run time)."""
         stddev, scale = (1.0, he_constant) if self.use_wscale else (he_constant, 1.0)
-        self.weight_scale = scale * self.lrmul
         # autocast=False: the product with the scale is taken in float32, where it cannot underflow.
-        self.weight = self.add_weight(
-            name='weight', shape=shape, autocast=False,
-            initializer=keras.initializers.RandomNormal(stddev=stddev / self.lrmul, seed=self.seed))
+        return self.add_weight(
+            name=name, shape=shape, autocast=False,
+            initializer=keras.initializers.RandomNormal(stddev=stddev / self.lrmul, seed=seed)), scale * self.lrmul
+
+    def _add_bias(self, channels):
         if self.use_bias:
             self.bias = self.add_weight(name='bias', shape=[channels], autocast=False, initializer='zeros')
 
@@ -94,26 +58,28 @@ class _WScale(keras.layers.Layer):
         return self.scaled_weight()
 
     def call(self, x, kernel=None):
-        y = self._product(x, tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype))
+        return self._activated(self._product(x, tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype)))
+
+    def _activated(self, y):
         if not self.use_bias:
             return y
-        bias = tf.convert_to_tensor(self.bias.value)
-        return activate(y, bias * self.lrmul if self.lrmul != 1.0 else bias, self.activation)
+        bias, scale = tf.convert_to_tensor(self.bias.value), self.lrmul * self.folded
+        return activate(y, bias * scale if scale != 1.0 else bias, self.activation, self.activation_gain / self.folded)
 
     def get_config(self):
         return {**super().get_config(), 'gain': self.gain, 'use_wscale': self.use_wscale, 'activation': self.activation,
-                'lrmul': self.lrmul, 'use_bias': self.use_bias, 'seed': self.seed}
+                'lrmul': self.lrmul, 'use_bias': self.use_bias, 'activation_gain': self.activation_gain, 'seed': self.seed}
 
 
-def run_layer(layer, x):
-    """How networks run their equalized layers when they are called once."""
-    return layer(x)
+def run_layer(layer, x, **others):
+    """How networks run their equalized layers when they are called once; `others`: what a layer takes beside x."""
+    return layer(x, **others)
 
 
 def sharing_kernels():
     """Like `run_layer`, but each layer's kernel is computed once, however often it runs; for one step of training."""
     kernel_of = functools.cache(lambda layer: layer.kernel())
-    return lambda layer, x: layer(x, kernel=kernel_of(layer))
+    return lambda layer, x, **others: layer(x, kernel=kernel_of(layer), **others)
 
 
 @keras.saving.register_keras_serializable('progan')

@@ -61,12 +61,13 @@ class Network(keras.Model):
 
     @property
     def max_level(self) -> int:
-        """The level of 4x4."""
+        """The level of the lowest resolution that the network works at by itself: 4x4 where it grows."""
         return self.resolution_log2 - 2
 
     def fmaps(self, stage: int) -> int:
-        """nf(stage) = min(fmap_base / 2^(stage * fmap_decay), fmap_max)."""
-        return min(int(self.settings.fmap_base / 2.0 ** (stage * self.settings.fmap_decay)), self.settings.fmap_max)
+        """nf(stage) = fmap_base / 2^(stage * fmap_decay), at most fmap_max, at least fmap_min if there is one."""
+        maps = min(int(self.settings.fmap_base / 2.0 ** (stage * self.settings.fmap_decay)), self.settings.fmap_max)
+        return max(maps, getattr(self.settings, 'fmap_min', 0))
 
     def _add(self, name, level, layer_class, *args, input_shape, under=None, **kwargs):
         """Makes and builds a layer of the resolution of `level`; Keras forbids the slash of the reference's names.
@@ -112,14 +113,19 @@ class Network(keras.Model):
         """ValueError if the network has no such level."""
         if not 0 <= level <= self.max_level:
             raise ValueError(f'Level {level} was asked for; this {self.resolution}x{self.resolution} network has '
-                             f'levels 0 (full resolution) to {self.max_level} (4x4).')
+                             f'levels 0 (full resolution) to {self._lowest}.')
 
     def check_lod(self, lod: float) -> float:
         """The lod as a float; ValueError if the network has no such level."""
         if not 0 <= lod <= self.max_level:
             raise ValueError(f'lod {lod} was asked for; this network of resolution {self.resolution} has 0 (full '
-                             f'resolution) to {self.max_level} (4x4).')
+                             f'resolution) to {self._lowest}.')
         return float(lod)
+
+    @property
+    def _lowest(self):
+        side = self.resolution >> self.max_level
+        return f'{self.max_level} ({side}x{side})'
 
     @property
     def stored_lod(self) -> float:
@@ -149,6 +155,7 @@ class GeneratorNetwork(Network):
     """
     role = 'G'
     measured_with = {}  # The options with which metrics look at the images.
+    has_w = False       # Whether it maps latents to w first: see networks/style_generator.py.
     averages = {}       # {name of a variable: decay} of the averages that training keeps: see `training_images`.
 
     def generate(self, latents, labels=None, lod=0.0):

@@ -77,7 +77,10 @@ class Generator(GeneratorNetwork):
 class Discriminator(GrowingDiscriminator):
     """Images [N, r, r, C] -> (scores [N], label logits [N, label_size]), both float32; labels are not looked at."""
     Settings = progan.Network
-    activation = 'leaky_relu'
+
+    @property
+    def layer_arguments(self):
+        return {'activation': 'leaky_relu', 'use_wscale': self.settings.use_wscale}
 
     def build_downscaling(self, name, level, filters, **how):
         suffix, scaling = ('_down', 'down') if self.settings.fused_scale else ('', None)

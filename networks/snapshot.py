@@ -201,7 +201,7 @@ def assign(network, values, source):
     for name, value in values.items():
         if not np.isfinite(value).all():
             raise ValueError(f'{source} holds numbers in {name!r} that are not finite; such a network makes no pictures.')
-    if not 0 <= values['lod'] <= network.max_level:
+    if not 0 <= values.get('lod', 0) <= network.max_level:
         raise ValueError(f"{source} holds lod {values['lod']}; this {network.resolution}x{network.resolution} "
                          f'{type(network).__name__} has 0 to {network.max_level}.')
     for name, variable in network.named_variables().items():

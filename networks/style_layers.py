@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from networks.activations import activate, recorded
 from networks.growth import shape_of
-from networks.layers import WScaleConv, activate, recorded
+from networks.layers import WScaleConv
 
 _KERNEL = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32)[:, :, None, None] / 16  # [3, 3, 1, 1]
 
@@ -78,15 +79,20 @@ class UpscaledConv(WScaleConv):
 
 @keras.saving.register_keras_serializable('style')
 class Constant(_Weights):
-    """The learned image that all pictures start from. Anything of batch N -> [N, size, size, channels]; stored as CHW."""
+    """The learned image that all pictures start from. Anything of batch N -> [N, size, size, channels]; stored as CHW.
 
-    def __init__(self, channels, size=4, **kwargs):
+    It is 1 at first, or N(0, 1) where it is `random`.
+    """
+
+    def __init__(self, channels, size=4, random=False, **kwargs):
         super().__init__(**kwargs)
         self.channels = channels
         self.size = size
+        self.random = random
 
     def build(self, input_shape):
-        self.const = self._add('const', [1, self.channels, self.size, self.size], 'ones')
+        initializer = keras.initializers.RandomNormal(stddev=1.0, seed=self.seed) if self.random else 'ones'
+        self.const = self._add('const', [1, self.channels, self.size, self.size], initializer)
 
     def kernel(self):
         """The image. [1, size, size, channels]"""
@@ -97,7 +103,7 @@ class Constant(_Weights):
         return tf.tile(image, [shape_of(x)[0], 1, 1, 1])
 
     def get_config(self):
-        return {**super().get_config(), 'channels': self.channels, 'size': self.size}
+        return {**super().get_config(), 'channels': self.channels, 'size': self.size, 'random': self.random}
 
 
 @keras.saving.register_keras_serializable('style')

@@ -1,7 +1,7 @@
 """Official network files (G, D, Gs) -> this project's networks; nothing in such a file is ever run."""
 import pickles
 from networks.snapshot import Snapshot
-from official import progan, stylegan
+from official import progan, stylegan, stylegan2
 from official.states import plain, short
 
 NETWORKS = pickles.Kind(
@@ -12,8 +12,8 @@ NETWORKS = pickles.Kind(
            ('dnnlib.util', 'EasyDict'): pickles.DICT,
            ('collections', 'OrderedDict'): pickles.DICT},
     foreign={'torch_utils': 'is a network of StyleGAN2-ADA or StyleGAN3 (PyTorch); it needs legacy.load_network_pkl of '
-                            'that repository, this project reads networks of ProGAN and StyleGAN'})
-READERS = (progan, stylegan)  # Modules of `functions`, `describe` and `build`: one per method whose files are read.
+                            'that repository, this project reads ProGAN, StyleGAN and StyleGAN2'})
+READERS = (progan, stylegan, stylegan2)  # Modules of `functions`, `describe` and `build`: one per method.
 NAMES = ('G', 'D', 'Gs')
 
 
@@ -29,7 +29,7 @@ def load_official(path, names=NAMES, dtype=None):
         _check_version(source, state)
         reader = _reader(source, name, state)
         found[name] = reader, source, reader.describe(source, name, state)
-    if len({reader for reader, _, _ in found.values()}) > 1:
+    if len({description[0] for _, _, description in found.values()}) > 1:
         raise ValueError(f'{path} holds networks of several architectures; G, D and Gs have to be of one.')
     networks = {name: reader.build(source, name, *description, dtype)
                 for name, (reader, source, description) in found.items() if name in names}
@@ -49,11 +49,11 @@ def _states(path):
 def _check_version(source, state):
     """ValueError for a state of a later repository; the Theano version's have no number."""
     version = plain(state.get('version'))
-    if 'build_func_spec' in state or version in (2, 3) and isinstance(version, int):
+    if 'build_func_spec' in state or version in (2, 3, 4) and isinstance(version, int):
         return
-    told = {4: ', as StyleGAN2 writes', 5: ', as StyleGAN2-ADA writes'}.get(version, '') if isinstance(version, int) else ''
-    raise ValueError(f'{source} is a network of version {short(version)}{told}; this project reads versions 2 (ProGAN) '
-                     f'and 3 (StyleGAN).')
+    told = ', as StyleGAN2-ADA writes' if version == 5 and isinstance(version, int) else ''
+    raise ValueError(f'{source} is a network of version {short(version)}{told}; this project reads versions 2 (ProGAN), '
+                     f'3 (StyleGAN) and 4 (StyleGAN2).')
 
 
 def _reader(source, name, state):

@@ -4,6 +4,7 @@ What the file says is checked, never run: arguments by name, type and range, var
 """
 import numpy as np
 
+from networks.architectures import network_class
 from networks.progan import Discriminator, Generator
 from networks.snapshot import assign
 from official.states import (
@@ -18,6 +19,7 @@ from official.states import (
     short,
 )
 
+_KIND = Generator.Settings.kind
 _CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
 _FUNCTIONS = {'G': ('G_paper',), 'Gs': ('G_paper',), 'D': ('D_paper',)}
 _THEANO_FUNCTIONS = {'G': ('G_paper', 'G_progressive_8'), 'Gs': ('G_paper', 'G_progressive_8'),
@@ -55,7 +57,7 @@ def functions(name, state):
 
 
 def describe(source, name, state):
-    """Pickled state -> (arguments, stored): a dict of named arrays, or the Theano version's list (lod first).
+    """Pickled state -> (kind, arguments, stored): a dict of named arrays, or the Theano version's list (lod first).
 
     `source` is the file and the network's name in it, for messages.
     """
@@ -72,12 +74,12 @@ def describe(source, name, state):
     arguments = checked_arguments(source, _ARGUMENTS[_CLASSES[name]], arguments)
     _check_size(source, arguments, size)
     check_lod(source, lod, arguments.get('resolution', 1024))
-    return arguments, stored
+    return _KIND, arguments, stored
 
 
-def build(source, name, arguments, stored, dtype):
+def build(source, name, kind, arguments, stored, dtype):
     """What `describe` found -> the network, with activations of `dtype`."""
-    network = _CLASSES[name](**arguments, dtype=dtype)
+    network = network_class(kind, name)(**arguments, dtype=dtype)
     values = stored if isinstance(stored, dict) else _from_theano(source, network, stored)
     assign(network, values, source)
     return network

@@ -3,18 +3,17 @@
 The outer generator holds two components, synthesis and mapping, with variables of their own. What the variables show is read
 off them, for files may hold older arguments; the rest is told by the arguments, or was left at the reference's defaults.
 """
-import re
-
 import numpy as np
 
+from networks.architectures import network_class
 from networks.snapshot import assign
 from networks.stylegan import Discriminator, Generator
+from official.components import components_of, read_mapping, read_stddev, resolution_of, shapes, with_components
 from official.states import check_lod, check_size, checked_arguments, count, expect, feature_maps, named_arrays, plain, short
-from pickles import Instance
 
+_KIND = Generator.Settings.kind
 _CLASSES = {'G': Generator, 'D': Discriminator, 'Gs': Generator}
 _FUNCTIONS = {'G': ('G_style',), 'Gs': ('G_style',), 'D': ('D_basic',)}
-_COMPONENTS = {'synthesis': 'G_synthesis', 'mapping': 'G_mapping'}
 
 # Name: (types, smallest, largest), of what the variables do not show; the rest of static_kwargs is not for these networks.
 _SHARED = {
@@ -49,12 +48,10 @@ def functions(name, state):
 
 
 def describe(source, name, state):
-    """Pickled state -> (arguments, {reference name: array}); `source` is the file and the network's name in it."""
+    """Pickled state -> (kind, arguments, {reference name: array}); `source` is the file and the network's name in it."""
     arguments, stored = expect(state, 'static_kwargs', dict, source), named_arrays(source, state)
-    components = _components(source, state) if _CLASSES[name] is Generator else {}
-    for prefix, component in components.items():
-        arguments = expect(component, 'static_kwargs', dict, f'{source}, {prefix}') | arguments
-        stored |= {f'{prefix}/{key}': array for key, array in named_arrays(f'{source}, {prefix}', component).items()}
+    components = components_of(source, state) if _CLASSES[name] is Generator else {}
+    arguments, stored = with_components(source, arguments, stored, components)
     told = checked_arguments(source, _ARGUMENTS[_CLASSES[name]], arguments, _MAY_BE_NONE)
     told |= _choices(source, arguments, name)
     seen = _read_off_generator if components else _read_off_discriminator
@@ -65,25 +62,14 @@ def describe(source, name, state):
     check_lod(source, stored.get('lod', np.float32(0)), resolution)
     if components:
         stored['G_synthesis/lod'] = stored.get('lod', np.float32(0))  # Which the outer network sets on every call.
-    return built, stored
+    return _KIND, built, stored
 
 
-def build(source, name, arguments, stored, dtype):
+def build(source, name, kind, arguments, stored, dtype):
     """What `describe` found -> the network, with activations of `dtype`."""
-    network = _CLASSES[name](**arguments, dtype=dtype)
+    network = network_class(kind, name)(**arguments, dtype=dtype)
     assign(network, stored, source)
     return network
-
-
-def _components(source, state):
-    """{prefix of its variables here: state} of both components."""
-    components, found = expect(state, 'components', dict, source), {}
-    for key, prefix in _COMPONENTS.items():
-        component = components.get(key)
-        if not (isinstance(component, Instance) and isinstance(component.state, dict)):
-            raise ValueError(f'{source} lacks the component network {key!r}; it is not a generator of StyleGAN.')
-        found[prefix] = component.state
-    return found
 
 
 def _choices(source, arguments, name):
@@ -106,43 +92,16 @@ def _choices(source, arguments, name):
 
 
 def _read_off_generator(source, stored, told):
-    rows, resolution = _shapes(source, stored), _resolution(source, stored, r'G_synthesis/(\d+)x\d+/')
+    rows, resolution = shapes(source, stored), resolution_of(source, stored, r'G_synthesis/(\d+)x\d+/')
     const_input = 'G_synthesis/4x4/Const/const' in stored
     w = rows('G_synthesis/4x4/Const/StyleMod/weight' if const_input else 'G_synthesis/4x4/Dense/weight', 2)[0]
-    depth = sum(re.fullmatch(r'G_mapping/Dense\d+/weight', name) is not None for name in stored)
-    label_size, z = rows('G_mapping/LabelConcat/weight', 2) if 'G_mapping/LabelConcat/weight' in stored else (0, None)
-    if z is None:
-        z = rows('G_mapping/Dense0/weight', 2)[0] if depth else w
-    return {'resolution': resolution, 'num_channels': rows('G_synthesis/ToRGB_lod0/weight', 4)[3], 'label_size': label_size,
-            'latent_size': z, 'dlatent_size': w, 'mapping_layers': depth, 'const_input_layer': const_input,
-            'use_styles': 'G_synthesis/4x4/Conv/StyleMod/weight' in stored,
-            'use_noise': 'G_synthesis/4x4/Conv/Noise/weight' in stored,
-            'mapping_fmaps': rows('G_mapping/Dense0/weight', 2)[1] if depth > 1 else told.get('mapping_fmaps', 512)}
+    return read_mapping(rows, stored, told, w) | {
+        'resolution': resolution, 'num_channels': rows('G_synthesis/ToRGB_lod0/weight', 4)[3],
+        'const_input_layer': const_input, 'use_styles': 'G_synthesis/4x4/Conv/StyleMod/weight' in stored,
+        'use_noise': 'G_synthesis/4x4/Conv/Noise/weight' in stored}
 
 
 def _read_off_discriminator(source, stored, told):
-    rows, resolution = _shapes(source, stored), _resolution(source, stored, r'(\d+)x\d+/')
-    features = rows('4x4/Conv/weight', 4)[2] - rows('4x4/Conv/weight', 4)[3]
-    group = {} if features > 0 else {'mbstd_group_size': 0}
-    return group | {'resolution': resolution, 'num_channels': rows('FromRGB_lod0/weight', 4)[2],
-                    'label_size': told.get('label_size', 0), 'mbstd_num_features': max(features, 1)}
-
-
-def _shapes(source, stored):
-    """A function (name, rank) -> the shape of a stored array, ValueError where it is missing or of another rank."""
-    def shape(name, rank):
-        if name not in stored:
-            raise ValueError(f'{source} lacks variable {name!r}; it belongs to another architecture.')
-        if stored[name].ndim != rank:
-            raise ValueError(f'{source} holds {name!r} of shape {list(stored[name].shape)}; {rank} axes belong there.')
-        return stored[name].shape
-    return shape
-
-
-def _resolution(source, stored, pattern):
-    """The largest that the names of layers tell."""
-    sizes = [int(found[1]) for found in (re.match(pattern, name[:60]) for name in stored) if found and len(found[1]) < 6]
-    size = max(sizes, default=0)
-    if not 4 <= size <= 1 << 14 or size & (size - 1):
-        raise ValueError(f'{source} has layers of {size}x{size} as its largest; expected is a power of two from 4 to 16384.')
-    return size
+    rows, resolution = shapes(source, stored), resolution_of(source, stored, r'(\d+)x\d+/')
+    return read_stddev(rows) | {'resolution': resolution, 'num_channels': rows('FromRGB_lod0/weight', 4)[2],
+                                'label_size': told.get('label_size', 0)}

@@ -14,6 +14,9 @@ def typed(name, value, hint):
             of_key, of_value = typing.get_args(option)
             if isinstance(value, dict):
                 return {typed(f'{name} resolution', k, of_key): typed(name, v, of_value) for k, v in value.items()}
+        elif typing.get_origin(option) is list:
+            if isinstance(value, list | tuple):
+                return [typed(name, item, typing.get_args(option)[0]) for item in value]
         elif option is float and type(value) in (int, float):
             try:
                 return float(value)
@@ -36,6 +39,8 @@ def check_range(name, value, rules):
     zero, most = rules.get('zero', False), rules.get('most', MOST)
     if isinstance(value, dict) and not all(size >= 4 and size & (size - 1) == 0 for size in value):
         raise ValueError(f'{name} is {short(value)}; its keys are resolutions, powers of two from 4 on.')
+    if isinstance(value, list):
+        check_filter(name, value)
     for number in value.values() if isinstance(value, dict) else [value]:
         if not isinstance(number, int | float) or isinstance(number, bool):
             continue
@@ -45,6 +50,14 @@ def check_range(name, value, rules):
             raise ValueError(f'{name} is {short(value)}; it must be positive{" or 0" if zero else ""}.')
         if number > most:
             raise ValueError(f'{name} is {short(value)}; it must be at most {most}.')
+
+
+def check_filter(name, taps):
+    """ValueError unless a list of numbers is a filter: it has elements, few and finite, and can be divided by its sum."""
+    if not 1 <= len(taps) <= 64:
+        raise ValueError(f'{name} has {len(taps)} elements; a filter has 1 to 64, e.g. [1, 3, 3, 1].')
+    if not all(math.isfinite(tap) and abs(tap) <= MOST for tap in taps) or sum(taps) <= 0:
+        raise ValueError(f'{name} is {short(taps)}; its elements must be finite and of a positive sum.')
 
 
 def checked(cls, values):

@@ -13,11 +13,11 @@ class Preset(NamedTuple):
 
 def ruled(default, **rules):
     """A field with rules: zero=True, its number may be 0; most=N, it may be no larger; choices=(...), its values; use=True,
-    it builds nothing.
+    it builds nothing; layout=True, it says which layers there are, of which those of one name mean the same.
 
     A field of use, like how a generator is sampled, may differ between networks of the same layers.
     """
-    how = {'default_factory': default.copy} if isinstance(default, dict) else {'default': default}
+    how = {'default_factory': default.copy} if isinstance(default, dict | list) else {'default': default}
     return dataclasses.field(**how, metadata=rules)
 
 
@@ -43,6 +43,11 @@ class NetworkSection:
     def names_of_use(cls):
         """Names of the settings that build nothing."""
         return [f.name for f in dataclasses.fields(cls) if f.metadata.get('use')]
+
+    @classmethod
+    def names_of_layouts(cls):
+        """Names of the settings that say which layers there are."""
+        return [f.name for f in dataclasses.fields(cls) if f.metadata.get('layout')]
 
     def for_dtype(self, dtype):
         """The same settings where activations of `dtype` ('float32', 'float16', 'bfloat16') need others."""

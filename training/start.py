@@ -50,8 +50,9 @@ def _take_over(name, network, given, source, partial):
     """Sets a network's variables from a given one -> sentences on what does not fit."""
     ours, theirs = _comparable(network), _comparable(given)
     for key in ours:
-        # Numbers change shapes alone, switches what a weight means.
-        if ours[key] != theirs.get(key) and not (partial and type(ours[key]) in (int, float)):
+        # Numbers change shapes alone, architectures which names there are, other switches what a weight means.
+        free = type(ours[key]) in (int, float) or key in network.settings.names_of_layouts()
+        if ours[key] != theirs.get(key) and not (partial and free):
             advice = '' if partial else '; to take over what fits, add --partial'
             raise ValueError(f'{source} holds networks of {key} {theirs.get(key)}, but this run builds them with '
                              f'{ours[key]}; use a data set and labels that match, or set network.*{advice}.')
@@ -68,7 +69,8 @@ def _take_over(name, network, given, source, partial):
             variable.assign(value)
         elif key != 'lod':
             fresh.append(key)
-    return [f'{name}: {len(variables) - 1 - len(fresh)} of {len(variables) - 1} variables are taken over; these do not fit '
+    count = len(variables) - ('lod' in variables)
+    return [f'{name}: {count - len(fresh)} of {count} variables are taken over; these do not fit '
             f'and start fresh: {", ".join(fresh)}.'] if fresh else []
 
 

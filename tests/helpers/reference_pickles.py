@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 
-from networks import stylegan
+from networks import stylegan, stylegan2, stylegan_revised
 from networks.progan import Discriminator, Generator
 
 
@@ -53,13 +53,20 @@ def tensorflow_state(network, arguments, lod=0.0):
     }
 
 
+_BUILT_BY = {'stylegan': ('G_style', 'D_basic'), 'stylegan2': ('G_main', 'D_stylegan2'),
+             'stylegan_revised': ('G_main', 'D_stylegan')}
+
+
 def stylegan_state(network, version=3, **static_kwargs):
-    """The state of a dnnlib.tflib.network.Network, as StyleGAN's repository writes it."""
+    """The state of a dnnlib.tflib.network.Network, as StyleGAN's repository writes it, or StyleGAN2's (version 4)."""
     values = {name: variable.numpy() for name, variable in network.named_variables().items()}
     values = {name: np.float32(value) if value.ndim == 0 else value for name, value in values.items()}
     settings = network.settings
     shape = {'num_channels': network.num_channels, 'resolution': np.int64(network.resolution),
-             'label_size': network.label_size, 'fmap_base': settings.fmap_base, 'fmap_max': settings.fmap_max}
+             'label_size': network.label_size}
+    if version < 4:  # Later files tell what is not the default of their configuration.
+        shape |= {'fmap_base': settings.fmap_base, 'fmap_max': settings.fmap_max}
+    G_function, D_function = _BUILT_BY[network.kind]
     common = {'version': version, 'static_kwargs': EasyDict(shape, **static_kwargs), 'build_module_src': 'import os\n'}
 
     def owned(prefix):
@@ -67,10 +74,10 @@ def stylegan_state(network, version=3, **static_kwargs):
                 if name.startswith(prefix) and ('/' not in name or prefix or network.role == 'D')]
 
     if network.role == 'D':
-        return common | {'name': 'D', 'build_func_name': 'D_basic', 'components': {}, 'variables': owned('')}
+        return common | {'name': 'D', 'build_func_name': D_function, 'components': {}, 'variables': owned('')}
     components = {key: common | {'name': f'G_{key}', 'build_func_name': f'G_{key}', 'components': {},
                                  'variables': owned(f'G_{key}/')} for key in ('synthesis', 'mapping')}
-    return common | {'name': 'G', 'build_func_name': 'G_style', 'components': EasyDict(components),
+    return common | {'name': 'G', 'build_func_name': G_function, 'components': EasyDict(components),
                      'variables': owned('')}
 
 
@@ -82,6 +89,18 @@ def tiny_stylegan(protocol=4, seed=1, resolution=8, label_size=0, G_settings=(),
     D = stylegan.Discriminator(**shape, **dict(D_settings))
     states = [stylegan_state(network, **static_kwargs) for network in (G, D, G)]
     return pickled(states, 'dnnlib.tflib.network', protocol), (G, D)
+
+
+def tiny_stylegan2(growing=False, label_size=0, G_settings=(), D_settings=(), **static_kwargs):
+    """A whole file of small random networks of StyleGAN2's repository -> (bytes, (G, D))."""
+    module = stylegan_revised if growing else stylegan2
+    shape = dict(resolution=16, label_size=label_size, seed=1) | (
+        {} if {'fmap_base', 'fmap_max'} & {*dict(G_settings)} else {'fmap_base': 32, 'fmap_max': 6})
+    small = dict(latent_size=4, dlatent_size=5, mapping_fmaps=3, mapping_layers=2)
+    G = module.Generator(**shape | small | dict(G_settings))
+    D = module.Discriminator(**shape | dict(D_settings))
+    states = [stylegan_state(network, version=4, **static_kwargs) for network in (G, D, G)]
+    return pickled(states, 'dnnlib.tflib.network', 4), (G, D)
 
 
 def theano_state(network, arguments, lod=0.0):

@@ -1,4 +1,4 @@
-"""StyleGAN's golden networks, and draws with what their losses were computed from."""
+"""StyleGAN's and StyleGAN2's golden networks, and draws with what their losses were computed from."""
 import json
 from types import SimpleNamespace
 
@@ -6,20 +6,19 @@ import numpy as np
 import tensorflow as tf
 from places import TESTS
 
-from networks import style_layers
-from networks.stylegan import _CUTOFF, _MIXING, _NOISE
+from networks.style_generator import _CUTOFF, _MIXING, _NOISE
 from official.load import load_official
 
 FOLDER = TESTS / 'goldens' / 'stylegan'
 
 
-def networks():
-    """-> Snapshot of G, D, Gs."""
-    return load_official(str(FOLDER / 'v1a.pkl'))
+def networks(name='v1a'):
+    """-> Snapshot of G, D, Gs; v1a is StyleGAN, v2a StyleGAN2, v2d its revision of StyleGAN."""
+    return load_official(str(FOLDER / f'{name}.pkl'))
 
 
 def numbers(name):
-    """The arrays of v1a_net or v1a_loss."""
+    """The arrays of an .npz file."""
     return dict(np.load(FOLDER / f'{name}.npz'))
 
 
@@ -35,9 +34,9 @@ def fixed_draws(G, latents, level, mix=None, cutoff=None, factors=None):
     def normal(stream, shape):
         if stream == _MIXING:
             return tf.constant(latents if mix is None else mix)
-        layer = stream - _NOISE
-        assert shape == [style_layers.noise_size(layer)] * 2 + [1]
-        return tf.transpose(G.noise[layer].value, [0, 2, 3, 1])
+        noise = tf.transpose(G.noise[stream - _NOISE].value, [0, 2, 3, 1])
+        assert shape == noise.shape[1:]
+        return noise
 
     def shared(stream, shape):
         assert stream == _CUTOFF

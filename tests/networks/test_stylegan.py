@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 
 from config import PRESETS
-from networks.layers import activate
+from networks.activations import activate
 from networks.style_layers import blur, truncated
 from networks.stylegan import Discriminator, Generator
 

@@ -91,8 +91,8 @@ def test_snapshot_of_an_imported_network_holds_the_same(tmp_path, official):
     (lambda states: states[0]['static_kwargs'].update(resolution='big'), "resolution = 'big'"),
     (lambda states: states[0]['static_kwargs'].update(use_wscale=1), 'use_wscale = 1'),
     (lambda states: states[0]['static_kwargs'].update(fmap_max=4096, fmap_base=1 << 20), 'at least .* parameters'),
-    (lambda states: states[0].update(build_func_name='G_main'), "built by 'G_main'"),
-    (lambda states: states[0].update(version=4), 'G is a network of version 4, as StyleGAN2 writes; this project reads'),
+    (lambda states: states[0].update(build_func_name='G_other'), "built by 'G_other'"),
+    (lambda states: states[0].update(version=5), 'G is a network of version 5, as StyleGAN2-ADA writes; this project reads'),
     (lambda states: states[0].update(version='x'), "of version 'x'; this project reads versions 2")])
 def test_misfits_are_named_in_one_sentence(tmp_path, spoil, sentence):
     states = _states()
