@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose
 
-from networks import layers
+from networks import activations
 from networks.growth import downscale, split_lod
 from networks.progan import Discriminator, Generator
 from networks.snapshot import assign
@@ -171,7 +171,7 @@ def test_networks_after_three_adam_steps_equal_reference(golden):
                          ids=['gradients', '3 steps'])
 def test_reference_is_met_on_one_side_of_the_activations_at_zero(goldens, monkeypatch, name, compute):
     """Where an activation is so near 0 that rounding chooses its side, one side of it gives the golden; nothing else may."""
-    leaky_relu = layers._leaky_relu
+    leaky_relu = activations.leaky_relu
 
     def distance_with(moves, near=None):
         """From the golden, with activations moved as {(number of the call, *index): value}; `near` collects those at 0."""
@@ -186,7 +186,7 @@ def test_reference_is_met_on_one_side_of_the_activations_at_zero(goldens, monkey
                     y[tuple(index)] = value
             return leaky_relu(x + (y - x.numpy()))
 
-        monkeypatch.setitem(layers._ACTIVATIONS, 'leaky_relu', moved)
+        monkeypatch.setitem(activations._ACTIVATIONS, 'leaky_relu', moved)
         return max(distance_in_norm(value, golden.numbers[key]) for key, value in compute(golden).items())
 
     near = {}
