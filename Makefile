@@ -28,7 +28,6 @@ test: $(VENV)/.dev
 	$(PY) -m pytest
 
 demo: $(VENV)/.users
-	test -d datasets/digits || $(PY) dataset_tool.py create_digits datasets/digits --resume
 	$(PY) train.py
 	$(PY) grade_demo.py
 

@@ -7,24 +7,11 @@ import inspect
 from absl import flags
 
 from command_line import Command, check_flags, explain
-from data import faces, folders, inspection, sources, toyfaces
+from data import inspection, toyfaces
 from data.build import build
+from data.commands import SOURCES
 from data.writer import check_target
 
-# Commands that write a data set: TFRECORD_DIR, then the arguments of the function that describes the source.
-SOURCES = {
-    'create_digits': sources.digits,
-    'create_mnist': sources.mnist,
-    'create_mnistrgb': sources.mnistrgb,
-    'create_cifar10': sources.cifar10,
-    'create_cifar100': sources.cifar100,
-    'create_svhn': sources.svhn,
-    'create_lsun': sources.lsun,
-    'create_celeba': sources.celeba,
-    'create_celebahq': faces.celebahq_source,
-    'create_from_images': folders.from_images,
-    'create_from_hdf5': sources.hdf5,
-}
 TOOLS = {
     'display': inspection.display,
     'extract': inspection.extract,
@@ -42,6 +29,8 @@ flags.DEFINE_integer('shards', None, 'Files per resolution (default 1).')
 flags.DEFINE_enum('on_error', None, ['stop', 'skip'], 'What to do about a bad image.')
 flags.DEFINE_integer('shuffle', None, '1 (default): shuffles; 0: keeps the order of the source.')
 flags.DEFINE_integer('resolution', None, 'Power of two that images are resized to.')
+flags.DEFINE_integer('width', None, 'Width and height of the square in which images are pasted (default 512).')
+flags.DEFINE_integer('height', None, 'Height of the images in it (default 384).')
 flags.DEFINE_enum('fit', None, ['error', 'crop', 'pad', 'stretch'], 'How images become square.')
 flags.DEFINE_integer('channels', None, '1 makes all images gray, 3 makes all RGB.')
 flags.DEFINE_string('labels', None, "'folders', 'none', or a .json or .csv file with the label of each image.")

@@ -32,6 +32,7 @@ def main(argv):
         print(configs.describe())
         return
     import runs
+    from data.made import make_missing
     from data.tfrecords import open_dataset
     shortcuts = {'data.dir': FLAGS.data_dir, 'train.devices': FLAGS.devices, 'train.jit': FLAGS.jit,
                  'train.init_from': FLAGS.init_from, 'train.start_kimg': FLAGS.start_kimg, 'train.partial': FLAGS.partial}
@@ -41,6 +42,7 @@ def main(argv):
 
     data, dataset = config.data, None
     if not FLAGS.dry_run:  # A plan needs none.
+        make_missing(data.dir, data.name)
         dataset = open_dataset(data.dir, data.name, data.resolution, data.label_size)
     one_device = config.train.devices == 1 and not FLAGS.cpu_devices and not FLAGS.cluster and 'TF_CONFIG' not in os.environ
     runtime.suit_threads_to(config.network.fmap_max, one_device)

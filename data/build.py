@@ -44,6 +44,6 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
     print(f"'{target}': {writer.num_images} images of {source.resolution}x{source.resolution}"
           + (f', {writer.num_images - before} of them built now' if before else '')
           + ''.join(f', {count} {word}' for word, count in sorted(remarks.items()))
-          + (f'; {left_out} could not be read and were left out' if left_out else ''))
+          + (f'; {left_out} could not be used and were left out' if left_out else ''))
     if writer.num_images > before:
         warn_if_dark(target, brightest)

@@ -23,6 +23,7 @@ def ordered_map(function, items, num_workers=None, start=0, chunk=1, on_error='s
     `function` runs in `num_workers` processes (None: one per core; 0: in this one) on `chunk` items at a time, and only
     a few chunks ahead of the consumer. It must be importable by name, as must the main module. Where it raises a
     ValueError or OSError, a ValueError names the item; with on_error 'skip' a warning does, and the item is left out.
+    An item for which it returns None is left out without a word.
     """
     if num_workers is None:
         num_workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
@@ -35,7 +36,8 @@ def ordered_map(function, items, num_workers=None, start=0, chunk=1, on_error='s
         for index, (result, error) in enumerate(itertools.chain.from_iterable(outcomes), start):
             shown.update()
             if error is None:
-                yield index, result
+                if result is not None:
+                    yield index, result
             elif on_error == 'skip':
                 logging.warning("left out '%s': %s", items[index], error)
             else:

@@ -27,7 +27,7 @@ from data.tfrecords import read_array
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """N images, read one by one: image i is load(items[i]), uint8 [C, R, R]."""
+    """N images, read one by one: image i is load(items[i]), uint8 [C, R, R], or None where the item is not wanted."""
 
     resolution: int
     num_channels: int
@@ -188,13 +188,29 @@ def _load_mat(path):
 
 def lsun(lmdb_dir, *, resolution=256, max_images=None):
     """A category of LSUN: encoded images in an LMDB, cropped to the centred square; undecodable ones are left out."""
+    return _lsun(lmdb_dir, resolution, functools.partial(_square, resolution), max_images)
+
+
+def lsun_wide(lmdb_dir, *, width=512, height=384, max_images=None):
+    """A category of LSUN as wide images in black squares; those that are too narrow, flat or undecodable are left out."""
+    if width < 4 or width & (width - 1):
+        raise ValueError(f'--width={width} is not possible; expected a power of two from 4 on, since networks are square.')
+    if not 1 <= height <= width:
+        raise ValueError(f'--height={height} is not possible; expected 1 to {width}, the --width.')
+    return _lsun(lmdb_dir, width, functools.partial(_wide, width, height), max_images)
+
+
+def _lsun(lmdb_dir, resolution, fit, max_images):
+    """Source of the images of an LMDB, each made a square of that resolution by `fit`."""
+    if max_images is not None and max_images < 0:
+        raise ValueError(f'--max_images={max_images} is not possible; expected 1 or more, or 0 for all.')
     try:
         keys = isolated(_lmdb_keys, lmdb_dir)  # Damaged pages crash the library.
     except (ValueError, OSError) as error:
         raise ValueError(f"'{lmdb_dir}' is not an LMDB folder or is damaged ({error}){_packed(lmdb_dir)}.") from error
     if not keys:
         raise ValueError(f"'{lmdb_dir}' holds no images.")
-    load = functools.partial(_load_lsun, lmdb_dir, resolution)
+    load = functools.partial(_load_lsun, lmdb_dir, fit)
     return Source(resolution, 3, keys, load, heavy=True, max_images=max_images, on_error='skip')
 
 
@@ -221,7 +237,7 @@ def _open_lmdb(path):
     return environment
 
 
-def _load_lsun(path, resolution, key):
+def _load_lsun(path, fit, key):
     try:
         with _shared_lmdb(path, os.getpid()).begin() as transaction:
             data = transaction.get(key)
@@ -229,8 +245,25 @@ def _load_lsun(path, resolution, key):
         raise ValueError(f'cannot be read ({error}).') from error
     if data is None:
         raise ValueError('is not in the LMDB any more; get it again.')
-    image = decode(io.BytesIO(data)).convert('RGB')
-    return to_planes(crop_square(image).resize((resolution, resolution), Image.Resampling.LANCZOS))
+    image = fit(decode(io.BytesIO(data)).convert('RGB'))
+    return None if image is None else to_planes(image)
+
+
+def _square(resolution, image):
+    return crop_square(image).resize((resolution, resolution), Image.Resampling.LANCZOS)
+
+
+def _wide(width, height, image):
+    """The middle of an image as width x height in a black square; None if it is narrower, or too flat."""
+    # Counted in rows of the image, though it is a height of the scaled one: as the reference does, for equal files.
+    rows = round(width * image.height / image.width)
+    if image.width < width or rows < height:
+        return None
+    top, bottom = (image.height - rows) // 2, (image.height + rows) // 2
+    square = Image.new('RGB', (width, width))
+    wide = image.crop((0, top, image.width, bottom)).resize((width, height), Image.Resampling.LANCZOS)
+    square.paste(wide, (0, (width - height) // 2))
+    return square
 
 
 def celeba(celeba_dir, *, cx=89, cy=121, expected_images=202599):

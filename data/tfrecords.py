@@ -17,6 +17,7 @@ import numpy as np
 from data.fingerprints import file_facts, fingerprint
 from data.records import RecordFile, ShardedFile
 from files import read, sha256_of
+from presets.datasets import MADE_BY
 from wording import command
 
 _CLASSES = re.compile(r'[0-9a-f]{64}  classes (.*)\n')  # The line of the manifest that names them.
@@ -232,8 +233,12 @@ def _find_levels(path):
 
 def _command(name):
     """The subcommand of dataset_tool.py that creates the data set called `name`."""
-    if name in ('digits', 'mnist', 'mnistrgb', 'cifar10', 'cifar100', 'svhn', 'celeba', 'celebahq'):
+    if name in ('mnist', 'mnistrgb', 'cifar10', 'cifar100', 'svhn', 'celeba', 'celebahq'):
         return f'create_{name}'
+    if name in MADE_BY:
+        return MADE_BY[name]
+    if name == 'lsun-car-512x384':
+        return 'create_lsun_wide'
     return 'create_lsun' if name.startswith('lsun') else 'create_from_images'
 
 

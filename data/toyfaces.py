@@ -1,5 +1,6 @@
 """Cartoon faces in CelebA's layout, deltas included: the whole path of CelebA-HQ without a download."""
 import bz2
+import dataclasses
 import io
 import math
 import os
@@ -12,7 +13,7 @@ import PIL.ImageFilter
 from cryptography.fernet import Fernet
 
 import files
-from data import celebahq, deltas, faces
+from data import celebahq, deltas, drawing, faces
 from wording import command
 
 # Width, height; radius and centre of the head, in parts of the shorter side. CelebA in the wild, too, has
@@ -22,10 +23,7 @@ _FRAMES = (
     (500, 400, 0.25, 0.2, 0.3), (2200, 1800, 0.45, 0.6, 0.5), (409, 687, 0.3, 0.5, 0.7),
     (300, 200, 0.3, 1.1, 0.6), (900, 900, 0.22, 0.8, 0.2),
 )
-# In face coordinates: the head's radius is 1, its centre (0, 0), y points down.
-_EYES = ((-0.36, -0.15), (0.36, -0.15))
 _POINTS = ('lefteye', 'righteye', 'nose', 'leftmouth', 'rightmouth')
-_LANDMARKS = (*_EYES, (0.0, 0.2), (-0.3, 0.5), (0.3, 0.5))
 
 
 def draw(index, seed=0):
@@ -42,33 +40,23 @@ def draw(index, seed=0):
     def place(points):
         return np.asarray(points) @ rotation * radius + centre
 
-    def stroke(shape, points, colour, **style):
-        shape([tuple(point) for point in place(points) * scale], tuple(int(v) for v in colour), **style)
+    def paint(points, colour, shape=pen.polygon, **style):
+        shape((place(points) * scale).ravel().tolist(), drawing.rgb(colour), **style)
 
-    skin = np.array([225, 180, 150]) * random.uniform(0.5, 1.1)
-    hair, iris, lips = (random.integers(20, 180, 3) for _ in range(3))
-    stroke(pen.polygon, _ellipse(0, -0.15, 1.0, 1.15), hair)
+    # From the front and without glasses: where eyes are to be after alignment is then known.
+    face = dataclasses.replace(drawing.random_face(random), yaw=0, pitch=0, glasses='none')
+    for points, colour in drawing.back(face):
+        paint(points, colour)
     for _ in range(400):  # Single hairs are the fine detail that the frequency criterion looks for.
         direction = random.uniform(0, 2 * math.pi)
-        root, tip = random.uniform(0.6, 0.9), random.uniform(0.9, 1.2)
-        stroke(pen.line, _ellipse(0, -0.15, root, tip, (direction, direction + random.normal(0, 0.1))),
-               hair * random.uniform(0.5, 1.4), width=scale)
-    stroke(pen.polygon, _ellipse(0, 0.05, 0.8, 0.95), skin)
-    for x, y in _EYES:
-        stroke(pen.polygon, _ellipse(x, y, 0.17, 0.1), (250, 250, 250))
-        stroke(pen.polygon, _ellipse(x, y, 0.08, 0.08), iris)
-        stroke(pen.polygon, _ellipse(x, y, 0.04, 0.04), (10, 10, 10))
-        stroke(pen.polygon, [(x - 0.2, y - 0.18), (x, y - 0.26), (x + 0.2, y - 0.18), (x, y - 0.22)], hair)
-    stroke(pen.polygon, [(0, -0.1), (0.1, 0.2), (-0.1, 0.2)], skin * 0.8)
-    stroke(pen.polygon, _ellipse(0, 0.5, 0.3, random.uniform(0.05, 0.12)), lips)
+        ends = direction, direction + random.normal(0, 0.1)
+        hair = drawing.ellipse(0, -0.15, *random.uniform((0.6, 0.9), (0.9, 1.2)), ends)
+        paint(hair, face.hair * random.uniform(0.5, 1.4), pen.line, width=scale)
+    for points, colour in drawing.front(face):
+        paint(points, colour)
     pixels = np.float32(image.resize((width, height), PIL.Image.Resampling.LANCZOS))
     pixels += random.normal(0, 2, (height, width, 1))  # A camera's noise.
-    return PIL.Image.fromarray(np.uint8(np.clip(pixels, 0, 255))), np.rint(place(_LANDMARKS)).astype(int)
-
-
-def _ellipse(x, y, width, height, directions=None):
-    directions = np.linspace(0, 2 * math.pi, 64) if directions is None else np.asarray(directions)
-    return np.stack([x + width * np.cos(directions), y + height * np.sin(directions)], axis=1)
+    return PIL.Image.fromarray(np.uint8(np.clip(pixels, 0, 255))), np.rint(place(drawing.landmarks(face))).astype(int)
 
 
 def _backdrop(random, width, height):

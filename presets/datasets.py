@@ -11,11 +11,16 @@ _LSUN_CATEGORIES = (
     'classroom', 'conferenceroom', 'cow', 'diningroom', 'diningtable', 'dog', 'horse', 'kitchen', 'livingroom',
     'motorbike', 'person', 'pottedplant', 'restaurant', 'sheep', 'sofa', 'tower', 'train', 'tvmonitor')
 
-# Number of images, channels, resolution and size of the labels of those that others have published.
+# Those that need no download, and the command that makes them without arguments.
+MADE_BY = {'digits': 'create_digits', 'faces32': 'create_drawnfaces'}
+
+# Number of images, channels, resolution and size of the labels of those whose size is known. Of LSUN's full categories it is
+# the published one, undecodable files included; of the cars about as many are wide enough.
 SHAPES = {'celebahq': (30000, 3, 1024, 0), 'celeba': (202599, 3, 128, 0), 'cifar10': (50000, 3, 32, 10),
           'cifar100': (50000, 3, 32, 100), 'svhn': (73257, 3, 32, 10), 'mnist': (60000, 1, 32, 10),
           'mnistrgb': (1000000, 3, 32, 0), 'digits': (1797, 1, 16, 10), 'syn1024rgb': (10000, 3, 1024, 0),
-          'ffhq': (70000, 3, 1024, 0),
+          'faces32': (10000, 3, 32, 0), 'ffhq': (70000, 3, 1024, 0), 'lsun-bedroom-full': (3033042, 3, 256, 0),
+          'lsun-car-512x384': (893000, 3, 512, 0), 'lsun-cat-full': (1657266, 3, 256, 0),
           **{f'lsun-{category}-100k': (100000, 3, 256, 0) for category in _LSUN_CATEGORIES}}
 
 PRESETS = {
@@ -32,7 +37,8 @@ PRESETS = {
     **{f'lsun-{category}-100k': _data(f'lsun-{category}-100k', '100000 pictures at 256x256', mirror=True)
        for category in _LSUN_CATEGORIES},
     'ffhq': _data('ffhq', '70000 faces at 1024x1024', mirror=True),
-    'lsun-bedroom-full': _data('lsun-bedroom-full', 'all bedrooms at 256x256'),
-    'lsun-car-512x384': _data('lsun-car-512x384', 'cars at 512x384 in squares of 512'),
-    'lsun-cat-full': _data('lsun-cat-full', 'all cats at 256x256'),
+    'lsun-bedroom-full': _data('lsun-bedroom-full', '3033042 bedrooms at 256x256, all there are'),
+    'lsun-car-512x384': _data('lsun-car-512x384', '893000 cars, 512x384 in the middle of 512x512'),
+    'lsun-cat-full': _data('lsun-cat-full', '1657266 cats at 256x256, all there are'),
+    'faces32': _data('faces32', '10000 drawn faces at 32x32, made when missing', mirror=True),
 }

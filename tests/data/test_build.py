@@ -141,7 +141,7 @@ def test_bad_images_are_left_out_with_their_labels(tmp_path, capsys):
     dataset = Dataset(tmp_path / 'set')
     assert_array_equal(dataset.labels[:, 0], [1, 2, 4, 5])
     assert_array_equal(dataset.read(0, range(4))[:, 0, 0, 0], [1, 2, 4, 5])
-    assert capsys.readouterr().out.endswith('4 images of 4x4; 2 could not be read and were left out\n')
+    assert capsys.readouterr().out.endswith('4 images of 4x4; 2 could not be used and were left out\n')
 
 
 def test_a_source_with_no_good_image_leaves_nothing(tmp_path):

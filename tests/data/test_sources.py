@@ -12,6 +12,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from data import sources
+from data.build import build
+from data.tfrecords import Dataset
 
 
 @pytest.fixture
@@ -166,6 +168,54 @@ def test_lsun_is_the_centred_square_resized(lmdb_dir, tmp_path):
     assert source.load(b'002').shape == (3, 16, 16)
     with pytest.raises(ValueError, match='is not an image'):
         source.load(b'005')
+
+
+@pytest.fixture
+def wide_lmdb(tmp_path, random):
+    """An LMDB of pictures 41x60, 60x41, 40x24, 32x24, 31x40 and one that is none; their pixels."""
+    pictures = [random.randint(256, size=[height, width, 3]).astype(np.uint8)
+                for width, height in [(41, 60), (60, 41), (40, 24), (32, 24), (31, 40)]]
+    environment = lmdb.open(str(tmp_path / 'wide'), map_size=1 << 24)
+    with environment.begin(write=True) as transaction:
+        for i, pixels in enumerate(pictures):
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, 'PNG')
+            transaction.put(b'%03d' % i, buffer.getvalue())
+        transaction.put(b'005', b'nothing')
+    environment.close()
+    return str(tmp_path / 'wide'), pictures
+
+
+def test_wide_lsun_is_the_middle_rows_in_a_black_square(wide_lmdb):
+    """ch = round(32 h / w) rows from (h - ch) // 2 on, made 32x24, between black bars of 4."""
+    folder, pictures = wide_lmdb
+    source = sources.lsun_wide(folder, width=32, height=24)
+    assert (source.resolution, source.num_channels, source.on_error) == (32, 3, 'skip')
+    for key, pixels, top, bottom in (b'000', pictures[0], 6, 53), (b'003', pictures[3], 0, 24):
+        image = source.load(key)
+        assert image.shape == (3, 32, 32) and not image[:, :4].any() and not image[:, 28:].any()
+        expected = Image.fromarray(pixels[top:bottom]).resize((32, 24), Image.Resampling.LANCZOS)
+        assert_array_equal(image[:, 4:28], np.asarray(expected).transpose(2, 0, 1))
+
+
+def test_lsun_pictures_too_flat_or_too_narrow_are_left_out_without_a_word(wide_lmdb, tmp_path, capsys, caplog):
+    folder, _ = wide_lmdb
+    source = sources.lsun_wide(folder, width=32, height=24)
+    assert [source.load(b'%03d' % i) is None for i in range(5)] == [False, True, True, False, True]
+    build(tmp_path / 'set', source, num_workers=0)
+    assert capsys.readouterr().out == f"'{tmp_path}/set': 2 images of 32x32; 2 could not be used and were left out\n"
+    record, = caplog.records
+    assert record.getMessage().startswith("left out 'b'005'")
+    build(tmp_path / 'first', sources.lsun_wide(folder, width=32, height=24, max_images=1), num_workers=0)
+    assert Dataset(tmp_path / 'first').num_images == 1
+
+
+@pytest.mark.parametrize('wrong, message', [
+    ({'width': 500}, '--width=500 is not possible; expected a power of two'),
+    ({'height': 513}, '--height=513 is not possible; expected 1 to 512'), ({'max_images': -1}, '--max_images=-1')])
+def test_impossible_wide_pictures_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        sources.lsun_wide('lmdb', **wrong)
 
 
 def test_what_is_no_lmdb_is_named(tmp_path):
