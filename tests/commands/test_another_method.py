@@ -14,7 +14,7 @@ from serving.generate import generate_images
 SMALL = ['--config=toy,cond', '--set=data.name=blobs', '--set=network.fmap_base=64', '--set=network.fmap_max=8',
          '--set=schedule.minibatch_dict={}', '--set=schedule.minibatch_base=8', '--set=schedule.lod_training_kimg=0.2',
          '--set=schedule.lod_transition_kimg=0.2', '--set=schedule.tick_kimg=0.1', '--set=schedule.tick_kimg_dict={}',
-         '--set=data.resolution=8', '--set=train.deterministic=true']
+         '--set=data.resolution=8', '--set=train.deterministic=true', '--set=train.minibatch_repeats=1']
 
 
 @pytest.fixture

@@ -70,8 +70,8 @@ def cpus(count):
 
 @pytest.mark.parametrize('devices', [2, 4])
 def test_several_devices_train_as_one_with_the_same_global_batch(data_dir, devices):
-    one, several = Setup(data_dir), Setup(data_dir, cpus(devices))
-    statistics = one.run(5), several.run(5)  # 10 steps.
+    one, several = Setup(data_dir, rounds=1), Setup(data_dir, cpus(devices), rounds=1)
+    statistics = one.run(10), several.run(10)
     for name in statistics[0]:
         assert_allclose(statistics[1][name], statistics[0][name], rtol=1e-4, atol=1e-5, err_msg=name)
     for name, weight in one.weights().items():
@@ -100,15 +100,15 @@ def test_two_worker_processes_end_with_the_weights_of_one_device(data_dir, tmp_p
 
 
 def test_all_replicas_hold_the_same_weights(data_dir):
-    setup = Setup(data_dir, cpus(2), mbstd_group_size=4)
-    setup.run(3)
+    setup = Setup(data_dir, cpus(2), mbstd_group_size=4, rounds=1)
+    setup.run(6)
     for name, variable in setup.variables().items():
         first, second = (v.numpy() for v in variable.value.values)
         assert_array_equal(first, second, err_msg=name)
 
 
 def test_an_overflow_on_the_second_replica_only_is_skipped_everywhere(data_dir):
-    setup = Setup(data_dir, cpus(2), precision='fp16')
+    setup = Setup(data_dir, cpus(2), precision='fp16', rounds=1)
     optimizer = setup.state.D_optimizer
     before = setup.weights()
 
@@ -130,7 +130,7 @@ def test_an_overflow_on_the_second_replica_only_is_skipped_everywhere(data_dir):
 
 
 def test_one_trace_per_level_and_minibatch_fading_or_not(data_dir):
-    setup = Setup(data_dir)
+    setup = Setup(data_dir, rounds=1)
     phases = [(2, 0.0, 8, 0.001), (1, 0.7, 8, 0.001), (1, 0.2, 8, 0.002), (1, 0.0, 8, 0.001), (0, 0.5, 8, 0.001),
               (0, 0.0, 4, 0.001), (0, 0.0, 4, 0.003)]
     for level, fade, minibatch, learning_rate in phases:
@@ -140,9 +140,9 @@ def test_one_trace_per_level_and_minibatch_fading_or_not(data_dir):
 
 @pytest.mark.parametrize('devices', [1, 2])
 def test_a_graph_prepared_while_another_trains_changes_nothing_and_is_the_one_that_runs(data_dir, devices):
-    plain, prepared = (Setup(data_dir, cpus(2) if devices == 2 else None) for _ in range(2))
+    plain, prepared = (Setup(data_dir, cpus(2) if devices == 2 else None, rounds=1) for _ in range(2))
     context = tf.distribute.InputContext(num_replicas_in_sync=devices)
-    spec = batches(prepared.dataset, 0, 8, 2, 0, 5, True, context).element_spec
+    spec = batches(prepared.dataset, 0, 8, 1, 0, 5, True, context).element_spec
     thread = threading.Thread(target=prepared.iteration.prepare, args=(spec, Phase(0.5, 0, 16, 8, 0.001, 0.001, 1, 0.9)))
     thread.start()
     prepared.run(4, level=1, fade=0.0), plain.run(4, level=1, fade=0.0)
@@ -168,7 +168,7 @@ def test_memory_does_not_grow_over_2000_steps_of_a_phase(data_dir):
 
 @pytest.mark.parametrize('precision', ['fp16', 'bf16'])
 def test_lower_precision_trains_close_to_float32(data_dir, precision):
-    exact, rounded = (Setup(data_dir, precision=p, mbstd_group_size=4).run(25) for p in ('fp32', precision))  # 50 steps.
+    exact, rounded = (Setup(data_dir, precision=p, mbstd_group_size=4, rounds=1).run(50) for p in ('fp32', precision))
     for name, values in rounded.items():
         assert np.all(np.isfinite(values)), name
     assert np.sum(rounded['D_skipped'] + rounded['G_skipped']) == 0
@@ -178,8 +178,8 @@ def test_lower_precision_trains_close_to_float32(data_dir, precision):
 
 
 def test_jit_gives_the_same_training(data_dir):
-    plain, compiled = Setup(data_dir, mbstd_group_size=4), Setup(data_dir, mbstd_group_size=4, jit=True)
-    plain.run(2), compiled.run(2)
+    plain, compiled = (Setup(data_dir, mbstd_group_size=4, rounds=1, jit=jit) for jit in (False, True))
+    plain.run(4), compiled.run(4)
     for name, weight in plain.weights().items():
         assert_allclose(compiled.weights()[name], weight, atol=1e-5, err_msg=name)
 
@@ -201,8 +201,8 @@ def test_the_average_follows_the_formula_once_per_d_step_before_the_g_step(data_
 
 @pytest.mark.parametrize('devices', [1, 2])
 def test_slices_of_a_minibatch_train_as_the_whole(data_dir, devices):
-    whole, sliced = Setup(data_dir, cpus(2) if devices == 2 else None), Setup(data_dir, cpus(2) if devices == 2 else None)
-    told = whole.run(2), sliced.run(2, slices=2)
+    whole, sliced = (Setup(data_dir, cpus(2) if devices == 2 else None, rounds=1) for _ in range(2))
+    told = whole.run(3), sliced.run(3, slices=2)
     for name in told[0]:
         assert_allclose(told[1][name], told[0][name], rtol=1e-4, atol=1e-5, err_msg=name)
     for name, weight in whole.weights().items():
@@ -235,7 +235,7 @@ def test_blocks_above_the_level_stay_as_they_are(data_dir):
 
 
 def test_same_seed_same_run(data_dir):
-    first, second = Setup(data_dir), Setup(data_dir)
-    first.run(2), second.run(2)
+    first, second = Setup(data_dir, rounds=1), Setup(data_dir, rounds=1)
+    first.run(4), second.run(4)
     for name, weight in first.weights().items():
         assert_allclose(second.weights()[name], weight, atol=1e-6, err_msg=name)
