@@ -44,6 +44,8 @@ class ScheduleConfig:
     rampup_kimg: float = or_zero(0)      # Learning rates rise linearly over the first so many thousands of images.
     Gs_half_life_kimg: float | None = None  # Half-life of Gs in thousands of images; None: train.Gs_decay per update.
     minibatch_per_device: dict[int, int] = field(default_factory=dict)  # A larger share of a device goes in slices so large.
+    minibatch_per_device_base: int | None = ruled(None, most=65536)  # The same where that has no entry; with it slices and
+    #                                      devices have to divide the minibatch.
     tick_kimg: float = 160               # Thousands of real images per tick where the next field has no entry.
     tick_kimg_dict: dict[int, float] = field(default_factory=lambda: {
         4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 20, 1024: 10})  # The same by resolution.
@@ -70,7 +72,7 @@ class TrainConfig:
     network_snapshot_ticks: int = 10     # Ticks between network snapshots.
     keep_snapshots: int | None = None    # Network snapshots to keep, the newest, beside the final one; None: all.
     checkpoint_ticks: int = 1            # Ticks between checkpoints, from which a run resumes.
-    grid: str = '1080p'                  # Size of the picture grid: '1080p' or '4k'.
+    grid: str = '1080p'                  # Size of the picture grid: '1080p', '4k' or '8k'.
     grid_layout: str = 'random'          # 'random' reals and latents, or 'row_per_class'.
     histograms: bool = False             # Histograms of all weights to TensorBoard.
     metrics: str = ''                    # Metrics at every network snapshot, e.g. 'swd-1000,msssim'; '': none.
@@ -100,7 +102,7 @@ class Config:
     train: TrainConfig = TrainConfig()
 
 
-_CHOICES = {'train.precision': ('fp32', 'fp16', 'bf16'), 'train.grid': ('1080p', '4k'),
+_CHOICES = {'train.precision': ('fp32', 'fp16', 'bf16'), 'train.grid': ('1080p', '4k', '8k'),
             'train.grid_layout': ('random', 'row_per_class')}
 # Sections of which each method has its own.
 _KINDS = {'network': NETWORKS, 'loss': LOSSES}
@@ -116,6 +118,8 @@ def resolve(names, overrides=()):
     values = {}
     for name in base + names:
         values |= PRESETS[name].values
+    for name in names:
+        values |= {key: value for other in names for key, value in PRESETS[name].beside.get(other, {}).items()}
     config = _of_kinds(Config(description='-'.join(names)), values | _kinds_of(overrides))
     types_ = dict(_fields(config))
     for name in names:

@@ -9,14 +9,15 @@ import PIL.ImageDraw
 from files import replacing
 
 ENDINGS = ('png', 'jpg', 'webp')
-_GRIDS = {'1080p': ((1920, 1080), (3, 2), 32), '4k': ((3840, 2160), (7, 4), 32)}  # Screen, smallest grid, largest side.
+SCREENS = {'1080p': (1920, 1080), '4k': (3840, 2160), '8k': (7680, 4320)}
+_SMALLEST, _LARGEST = {'1080p': (3, 2), '4k': (7, 4), '8k': (7, 4)}, 32  # Grids.
 _CAPTION_HEIGHT = 12  # Pixels.
 
 
 def screen_grid(name, resolution):
-    """(columns, rows) of a grid of images with this resolution for a screen, '1080p' or '4k'."""
-    screen, smallest, largest = _GRIDS[name]
-    return tuple(int(np.clip(pixels // resolution, low, largest)) for pixels, low in zip(screen, smallest, strict=True))
+    """(columns, rows) of a grid of images with this resolution for one of SCREENS."""
+    return tuple(int(np.clip(pixels // resolution, low, _LARGEST))
+                 for pixels, low in zip(SCREENS[name], _SMALLEST[name], strict=True))
 
 
 def tile(images, size, captions=None):

@@ -21,6 +21,8 @@ SHAPES = {'celebahq': (30000, 3, 1024, 0), 'celeba': (202599, 3, 128, 0), 'cifar
           'mnistrgb': (1000000, 3, 32, 0), 'digits': (1797, 1, 16, 10), 'syn1024rgb': (10000, 3, 1024, 0),
           'faces32': (10000, 3, 32, 0), 'ffhq': (70000, 3, 1024, 0), 'lsun-bedroom-full': (3033042, 3, 256, 0),
           'lsun-car-512x384': (893000, 3, 512, 0), 'lsun-cat-full': (1657266, 3, 256, 0),
+          'lsun-car': (893000, 3, 512, 0), 'lsun-cat': (1657266, 3, 256, 0), 'lsun-church': (126227, 3, 256, 0),
+          'lsun-horse': (2000340, 3, 256, 0),
           **{f'lsun-{category}-100k': (100000, 3, 256, 0) for category in _LSUN_CATEGORIES}}
 
 PRESETS = {
@@ -41,4 +43,8 @@ PRESETS = {
     'lsun-car-512x384': _data('lsun-car-512x384', '893000 cars, 512x384 in the middle of 512x512'),
     'lsun-cat-full': _data('lsun-cat-full', '1657266 cats at 256x256, all there are'),
     'faces32': _data('faces32', '10000 drawn faces at 32x32, made when missing', mirror=True),
+    'lsun-car': _data('lsun-car', '893000 cars, 512x384 in the middle of 512x512, for StyleGAN2'),
+    'lsun-cat': _data('lsun-cat', '1657266 cats at 256x256, for StyleGAN2'),
+    'lsun-church': _data('lsun-church', '126227 churches at 256x256, for StyleGAN2'),
+    'lsun-horse': _data('lsun-horse', '2000340 horses at 256x256, for StyleGAN2'),
 }

@@ -5,10 +5,14 @@ from typing import NamedTuple
 
 
 class Preset(NamedTuple):
-    """What one name of `--config` sets. Of each group at most one name may be given; '' is no group."""
+    """What one name of `--config` sets. Of each group at most one name may be given; '' is no group.
+
+    `beside` {another name: values} is what it sets where that name is given too, whichever comes first.
+    """
     group: str
     help: str
     values: dict
+    beside: dict = {}
 
 
 def ruled(default, **rules):
@@ -58,6 +62,16 @@ class NetworkSection:
 class LossSection:
     """Settings of an objective; `kind` is its name in training/objectives/table.py."""
     kind: str
+
+    @property
+    def lazy_intervals(self):
+        """{'G', 'D': every how many rounds its regularizer is due}, of networks whose Adam is to make up for that."""
+        return {}
+
+    @property
+    def needs_w(self):
+        """Whether the generator has to map latents to w."""
+        return False
 
 
 def only(role, default, **rules):

@@ -9,6 +9,9 @@ PRESETS = {
     'bf16': Preset('precision', 'bfloat16 activations', {
         'train.precision': 'bf16', 'schedule.max_minibatch_per_gpu': {512: 16, 1024: 8}}),
 
+    **{f'{devices}gpus': Preset('number of devices', f'{devices} GPUs; minibatches stay', {'train.devices': devices})
+       for devices in (2, 4, 8)},
+
     'cond': Preset('labels', 'train with all label components', {'data.label_size': 'full'}),
     'cond1': Preset('labels', 'train with the first label component', {'data.label_size': 1}),
     'nogrowing': Preset('growing', 'start at the full resolution', {
@@ -19,6 +22,7 @@ PRESETS = {
     'norepeat': Preset('', 'look at the schedule every round', {'train.minibatch_repeats': 1}),
     'noreset': Preset('', 'keep the optimizers\' state when blocks come in', {'train.reset_optimizers': False}),
     'grid4k': Preset('', 'picture grids for 3840x2160', {'train.grid': '4k'}),
+    'grid8k': Preset('', 'picture grids for 7680x4320', {'train.grid': '8k'}),
     'row_per_class': Preset('', 'picture grids with one row per class', {'train.grid_layout': 'row_per_class'}),
 
     'BENCHMARK': Preset('growing', 'phases of 3 + 3 kimg through all resolutions', {

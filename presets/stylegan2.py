@@ -1,7 +1,7 @@
 """StyleGAN2 (Karras et al., CVPR 2020): settings of its networks, which do not grow, and of its losses, and the presets."""
 from dataclasses import dataclass
 
-from presets.preset import NetworkSection, only, ruled
+from presets.preset import LossSection, NetworkSection, Preset, learning_rates, only, or_zero, ruled
 
 NONLINEARITIES = ('lrelu', 'relu', 'linear', 'tanh', 'sigmoid', 'elu', 'selu', 'softplus', 'swish')
 ARCHITECTURES = ('orig', 'skip', 'resnet')
@@ -39,4 +39,73 @@ class Network(Layers):
     D_architecture: str = only('D', 'resnet', choices=ARCHITECTURES, layout=True)  # The same of D.
 
 
-PRESETS = {}
+@dataclass(frozen=True)
+class Loss(LossSection):
+    kind: str = 'stylegan2'
+    G_loss: str = ruled('logistic_ns', choices=('logistic_ns', 'logistic', 'wgan'))  # softplus(-s), -softplus(s), or -s.
+    pl_weight: float = or_zero(2.0)              # Weight of the path length regularizer; 0: there is none.
+    pl_decay: float = ruled(0.01, zero=True, most=1)  # How far the mean of path lengths goes to each new one.
+    pl_minibatch_shrink: int = 2                 # One latent for so many of the minibatch.
+    D_loss: str = ruled('logistic', choices=('logistic', 'wgan'))  # softplus(fake) + softplus(-real), or fake - real + ...
+    D_penalty: str = ruled('r1', choices=('r1', 'r2', 'gp', 'none'))  # Gradient at reals, at fakes, WGAN-GP's, or none.
+    gamma: float = or_zero(10.0)                 # Twice the weight of r1 or r2.
+    wgan_lambda: float = or_zero(10.0)           # Weight of gp.
+    wgan_target: float = 1.0                     # Gradient norm that gp aims at.
+    wgan_epsilon: float = or_zero(0.001)         # Weight of real_score^2 in D_loss wgan.
+    lazy: bool = True                            # Regularizers are steps of their own, now and then; False: part of each.
+    G_reg_interval: int = ruled(4, most=2 ** 16)   # G's is due every so many rounds, with as much weight.
+    D_reg_interval: int = ruled(16, most=2 ** 16)  # The same of D's.
+    cond_weight: float = or_zero(1.0)            # Weight of the label terms (AC-GAN), of a D with label logits.
+
+    @property
+    def D_weight(self):
+        """Weight of D's regularizer; 0: there is none."""
+        return {'gp': self.wgan_lambda, 'none': 0.0}.get(self.D_penalty, self.gamma)
+
+    @property
+    def lazy_intervals(self):
+        return {'G': self.G_reg_interval, 'D': self.D_reg_interval} if self.lazy else {}
+
+    @property
+    def needs_w(self):
+        return self.pl_weight > 0
+
+
+_KIMG = {'lsun-car': 57000.0, 'lsun-cat': 88000.0, 'lsun-church': 88000.0, 'lsun-horse': 100000.0}
+_NO_CAPS = {'schedule.max_minibatch_per_gpu': {}}  # Of devices that are full: slices make do with less.
+
+
+def preset(help, settings, gammas=()):
+    """A configuration; `gammas` by data set."""
+    beside = {name: {'train.total_kimg': kimg} for name, kimg in _KIMG.items()} | {'fp16': _NO_CAPS, 'bf16': _NO_CAPS}
+    for name, gamma in dict(gammas).items():
+        beside[name] = beside[name] | {'loss.gamma': gamma}
+    return Preset('preset', help, {
+        'loss.kind': 'stylegan2', 'train.total_kimg': 25000.0, **_NO_CAPS,
+        'schedule.minibatch_base': 32, 'schedule.minibatch_per_device_base': 4, 'schedule.tick_kimg': 4.0,
+        'schedule.tick_kimg_dict': {8: 28, 16: 24, 32: 20, 64: 16, 128: 12, 256: 8, 512: 6, 1024: 4},
+        'schedule.Gs_half_life_kimg': 10.0, 'train.grid': '8k', **settings}, beside)
+
+
+GROWING = {  # What the configurations that grow have in common.
+    'schedule.lod_initial_resolution': 8, 'schedule.minibatch_dict': {8: 256, 16: 128, 32: 64, 64: 32},
+    'schedule.minibatch_per_device': {8: 32, 16: 16, 32: 8, 64: 4},
+    **learning_rates({128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003})}
+_FIXED = {
+    'network.kind': 'stylegan2', 'schedule.lod_initial_resolution': None, 'schedule.lod_training_kimg': 0.0,
+    'schedule.lod_transition_kimg': 0.0, 'schedule.G_learning_rate': 0.002, 'schedule.D_learning_rate': 0.002}
+_E = _FIXED | {'network.fmap_base': 8192, 'loss.gamma': 100.0}
+
+
+def _pair(G, D):
+    return preset(f'configuration E with G {G}, D {D} (table 2)',
+                  _E | {'network.G_architecture': G, 'network.D_architecture': D})
+
+
+PRESETS = {
+    'stylegan2-a': preset('configuration A of the paper: StyleGAN', GROWING | {
+        'network.kind': 'stylegan', 'loss.lazy': False, 'loss.pl_weight': 0.0}),
+    'stylegan2-e': preset('configuration E: no growing, G skip, D resnet', _E),
+    'stylegan2-f': preset('configuration F: large networks', _FIXED, {'lsun-church': 100.0, 'lsun-horse': 100.0}),
+    **{f'stylegan2-e-G{G}-D{D}': _pair(G, D) for G in ARCHITECTURES for D in ARCHITECTURES},
+}

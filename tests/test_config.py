@@ -44,6 +44,39 @@ def test_stylegan_composes_with_losses_rows_and_progans_networks():
     assert (old.network.kind, old.loss.kind, old.schedule.lod_initial_resolution) == ('progan', 'wgan_gp', 8)
 
 
+def test_stylegan2s_configurations_are_those_of_the_paper():
+    facts = {}
+    for letter in 'abcdef':
+        config = resolve(['ffhq', f'stylegan2-{letter}', '4gpus'])
+        train = config.train
+        assert (train.total_kimg, train.grid, train.devices, config.data.mirror) == (25000, '8k', 4, True)
+        facts[letter] = (config.network.kind, config.network.fmap_base, config.loss.lazy, config.loss.pl_weight,
+                         config.loss.gamma)
+    assert facts == {
+        'a': ('stylegan', 8192, False, 0, 10), 'b': ('stylegan_revised', 8192, False, 0, 10),
+        'c': ('stylegan_revised', 8192, True, 0, 10), 'd': ('stylegan_revised', 8192, True, 2, 10),
+        'e': ('stylegan2', 8192, True, 2, 100), 'f': ('stylegan2', 16384, True, 2, 10)}
+    pairs = {(pair.network.G_architecture, pair.network.D_architecture, pair.network.fmap_base) for pair in (
+        resolve([f'stylegan2-e-G{G}-D{D}']) for G in ('orig', 'skip', 'resnet') for D in ('orig', 'skip', 'resnet'))}
+    assert len(pairs) == 9 and {base for _, _, base in pairs} == {8192}
+
+
+def test_data_sets_tell_stylegan2_how_long_it_trains_and_its_gamma_in_any_order():
+    told = {name: [(config.train.total_kimg, config.loss.gamma, config.data.mirror) for config in (
+        resolve([name, 'stylegan2-f']), resolve(['stylegan2-f', name]), resolve([name, 'stylegan2-e']))]
+        for name in ('lsun-car', 'lsun-cat', 'lsun-church', 'lsun-horse')}
+    assert told == {name: [(kimg, gamma, False)] * 2 + [(kimg, 100.0, False)] for name, kimg, gamma in (
+        ('lsun-car', 57000, 10.0), ('lsun-cat', 88000, 10.0), ('lsun-church', 88000, 100.0), ('lsun-horse', 100000, 100.0))}
+    assert resolve(['lsun-church', 'stylegan2-f'], ['loss.gamma=5']).loss.gamma == 5.0
+    assert resolve(['lsun-church', 'v2-1gpu']).train.total_kimg == 12000
+
+
+def test_a_filter_is_a_list_in_configs_and_files():
+    config = resolve(['stylegan2-f'], ['network.resample_kernel=[1, 2, 1]', 'network.fmap_min=4'])
+    assert config.network.resample_kernel == [1.0, 2.0, 1.0] and from_json(to_json(config)) == config
+    assert resolve(['stylegan2-f'], ['network.resample_kernel=none']).network.resample_kernel is None
+
+
 def test_overrides_are_typed():
     config = override(Config(), ['schedule.lod_training_kimg=300', 'train.jit=true', 'data.resolution=None',
                                  'schedule.minibatch_dict={4: 32, 8:16}', 'data.label_size=full', 'data.name=7'])
@@ -61,6 +94,14 @@ def test_overrides_are_typed():
     (['nogrowing', 'BENCHMARK'], [], "'nogrowing' and 'BENCHMARK'"),
     (['stylegan-1gpu', 'hinge', 'wgan'], [], "'hinge' and 'wgan', but takes one loss"),
     (['stylegan-1gpu'], ['network.fused_scale=often'], "is 'often'; it must be one of 'auto', False, True"),
+    (['stylegan2-f'], ['network.resample_kernel=[]'], 'resample_kernel has 0 elements; a filter has 1 to 64'),
+    (['stylegan2-f'], ['network.resample_kernel=[1,"x"]'], 'must be of type float'),
+    (['stylegan2-f'], ['network.resample_kernel=3'], 'must be of type list[float] or None'),
+    (['stylegan2-f'], ['loss.gamma=-1'], 'loss.gamma is -1.0; it must be positive or 0'),
+    (['stylegan2-f'], ['loss.G_reg_interval=0'], 'must be positive'),
+    (['stylegan2-f'], ['loss.pl_decay=2'], 'must be at most 1'),
+    (['stylegan2-e', 'wgan-gp'], [], "'stylegan2-e' cannot be composed: loss.gamma belongs to stylegan2"),
+    (['stylegan2-f', '2gpus', '8gpus'], [], "'2gpus' and '8gpus', but takes one number of devices"),
     (['stylegan-1gpu'], ['network.nonlinearity=swish'], "must be one of 'lrelu', 'relu'"),
     (['mnist', 'row_per_class'], [], "uses no labels; add 'cond'"),
     ([], ['train.totl_kimg=3'], "unknown key 'train.totl_kimg'; did you mean 'train.total_kimg'?"),

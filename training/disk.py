@@ -2,6 +2,8 @@
 import math
 from typing import NamedTuple
 
+from pictures.pictures import SCREENS
+
 
 class Part(NamedTuple):
     """So many files of a kind, and what each takes."""
@@ -20,7 +22,7 @@ def run_folder(state, schedule, start_nimg, total_nimg, options):
     if options.keep_snapshots:
         snapshots = min(snapshots, options.keep_snapshots)
     networks = 4 * sum(numbers.values())
-    width, height = {'1080p': (1920, 1080), '4k': (3840, 2160)}[options.grid]
+    width, height = SCREENS[options.grid]
     return [Part('network snapshots', snapshots + 1, networks),
             Part('checkpoints', 2, networks + 2 * 4 * (numbers['G'] + numbers['D'])),  # Adam's two moments.
             Part('pictures, once as PNG and once for TensorBoard', 2 * (ticks // options.image_snapshot_ticks + 2),

@@ -12,19 +12,19 @@ class Draws:
     objective or a network needs, each `stream` (an int) apart; networks take streams from 1000 on.
     """
 
-    def __init__(self, latents, factors, seed, nimg, minibatch, first):
+    def __init__(self, latents, factors, seed, nimg, minibatch, first, step=1):
         self.latents, self.factors = latents, factors
-        self._seed, self._nimg, self._minibatch, self._first = seed, nimg, minibatch, first
+        self._seed, self._nimg, self._minibatch, self._first, self._step = seed, nimg, minibatch, first, step
 
     def normal(self, stream, shape=()):
         """Standard normal numbers [n, *shape]."""
-        n, groups = self.latents.shape[0], -(-math.prod(shape) // 4)
+        n, groups = (self.latents.shape[0] - 1) * self._step + 1, -(-math.prod(shape) // 4)
         key, _ = tf.raw_ops.StatelessRandomGetKeyCounter(seed=self._stream(stream))
         # Philox makes four numbers per count: each replica starts to count at its own rows, and draws no others.
         counter = tf.stack([tf.cast(self._first, tf.int64) * groups, 0])
         numbers = tf.raw_ops.StatelessRandomNormalV2(shape=[n, 4 * groups], key=key, counter=tf.cast(counter, tf.uint64),
                                                      alg=tf.random.Algorithm.PHILOX.value)
-        return tf.reshape(numbers[:, :math.prod(shape)], [n, *shape])
+        return tf.reshape(numbers[::self._step, :math.prod(shape)], [self.latents.shape[0], *shape])
 
     def shared(self, stream, shape=()):
         """Uniform numbers [*shape] in [0, 1), the same for all rows."""
@@ -34,7 +34,17 @@ class Draws:
         """The draws of part number `index` of `count` equal ones."""
         n = self.latents.shape[0] // count
         return Draws(rows(self.latents, index * n, n), rows(self.factors, index * n, n), self._seed, self._nimg,
-                     self._minibatch, self._first + index * n)
+                     self._minibatch, self._first + index * n * self._step, self._step)
+
+    def every(self, step):
+        """The draws of every so manieth row, from the first: the same rows of a minibatch, whatever the devices."""
+        return Draws(self.latents[::step], self.factors[::step], self._seed, self._nimg, self._minibatch, self._first,
+                     self._step * step)
+
+    def anew(self, stream):
+        """Other draws of the same rows, with other latents; `stream` as for `normal`."""
+        return Draws(self.normal(stream, self.latents.shape[1:]), self.factors, self._seed ^ (stream + 1 << 48), self._nimg,
+                     self._minibatch, self._first, self._step)
 
     def _stream(self, stream):
         seed = tf.stack([tf.constant(self._seed, tf.int64), self._nimg])

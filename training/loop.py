@@ -42,7 +42,8 @@ def build(config, strategy, init_from=None, dataset=None, devices=None):
     phases = schedule.phases(options.total_kimg * 1000)
     with strategy.scope():
         state = make_state(dataset, config.network, POLICIES[options.precision], options.seed,
-                           **dataclasses.asdict(config.optimizer))
+                           **dataclasses.asdict(config.optimizer), lazy_intervals=config.loss.lazy_intervals)
+    check_fit(config, schedule, state.G)
     check_network(specs, state.Gs)
     for _, _, phase in phases:
         check_groups(phase, devices, state.D.group_size)
@@ -51,6 +52,16 @@ def build(config, strategy, init_from=None, dataset=None, devices=None):
         start = start_from(state, schedule, load_network(init_from), init_from, round(options.total_kimg * 1000),
                            options.start_kimg, options.partial)
     return dataset, schedule, state, start
+
+
+def check_fit(config, schedule, G):
+    """ValueError where networks cannot do what the loss or the schedule asks of them."""
+    if config.loss.needs_w and not G.has_w:
+        raise ValueError(f'loss.pl_weight is {config.loss.pl_weight:g}, but networks of kind {G.kind} have no w whose path '
+                         f'lengths could be regularized; set loss.pl_weight=0.')
+    if schedule.lod_at(0) > G.max_level:
+        raise ValueError(f'The schedule starts at {schedule.lod_initial_resolution}x{schedule.lod_initial_resolution}, but '
+                         f'networks of kind {G.kind} do not grow; set schedule.lod_initial_resolution=none.')
 
 
 def check_groups(phase, devices, group_size):

@@ -27,6 +27,21 @@ class Moment:
         self.means.append({name: tf.add_n([mean[name] for mean in means]) / len(halves) for name in means[0]})
         return images[0] if len(images) == 1 else tf.concat(images, 0)
 
+    def w(self, draws, labels):
+        """w [N, layers, dlatent_size] of the draws' latents, of the layers that the level needs; see `num_layers`."""
+        w, means = self._G.training_w(draws, labels, self.level, self._how['run'])
+        self.means.append(means)
+        return w
+
+    def images(self, w, draws):
+        """Images [N, r, r, C] of w."""
+        return self._G.training_synthesis(w, draws, **self._how)
+
+    @property
+    def num_layers(self):
+        """Layers of w at full resolution."""
+        return self._G.num_layers
+
     def D(self, images, labels, num_batches=1):
         """(scores [N], logits [N, label_size]); `num_batches` minibatches stacked along N are judged apart."""
         n = images.shape[0]

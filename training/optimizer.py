@@ -15,12 +15,17 @@ class Adam(tf.Module):
     An update whose reduced gradients are not all finite is skipped on every replica. With `initial_loss_scale` set, the
     scale halves at each skip and doubles after 2000 clean steps; without, it is 1 and stays. Create it, and call
     `reset`, outside of replicas; the other methods inside.
+
+    With `lazy_interval` k there are k + 1 updates where there would be k, the last that of a regularizer: learning rates
+    count c = k / (k + 1) times, and betas are raised to the power of c (StyleGAN2's paper, appendix B).
     """
 
-    def __init__(self, variables, beta1=0.9, beta2=0.999, epsilon=1e-8, initial_loss_scale=None, name=None):
+    def __init__(self, variables, beta1=0.9, beta2=0.999, epsilon=1e-8, initial_loss_scale=None, lazy_interval=None,
+                 name=None):
         super().__init__(name=name)
         self.variables_ = [_resource(v) for v in variables]
-        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.rate = lazy_interval / (lazy_interval + 1) if lazy_interval else 1.0  # Of the learning rates.
+        self.beta1, self.beta2, self.epsilon = beta1 ** self.rate, beta2 ** self.rate, epsilon
         self.dynamic_scale = initial_loss_scale is not None
         self.means = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.variables_]
         self.mean_squares = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.variables_]
@@ -51,7 +56,8 @@ class Adam(tf.Module):
 
         def update():
             step = self.step + 1.0
-            settings = {'beta1_power': self.beta1 ** step, 'beta2_power': self.beta2 ** step, 'lr': learning_rate,
+            rate = learning_rate * self.rate if self.rate != 1.0 else learning_rate
+            settings = {'beta1_power': self.beta1 ** step, 'beta2_power': self.beta2 ** step, 'lr': rate,
                         'beta1': tf.constant(self.beta1), 'beta2': tf.constant(self.beta2),
                         'epsilon': tf.constant(self.epsilon)}
             for i, gradient in zip(active, reduced, strict=True):

@@ -40,6 +40,7 @@ class Schedule:
     rampup_kimg: float
     Gs_half_life_kimg: float | None
     minibatch_per_device: dict
+    minibatch_per_device_base: int | None
     tick_kimg: float
     tick_kimg_dict: dict
     Gs_decay: float  # As in config.TrainConfig, where Gs_half_life_kimg is None.
@@ -68,7 +69,7 @@ class Schedule:
         return math.ceil(round(kimg * 1000, 3))  # Whatever the last bits of a sum of decimals are.
 
     def at(self, nimg):
-        """-> Phase. ValueError when the devices are more than the minibatch has images."""
+        """-> Phase. ValueError when the devices are more than the minibatch has images, or do not divide it."""
         lod = self.lod_at(nimg)
         level = math.floor(lod)
         resolution = self.resolution >> level
@@ -79,8 +80,12 @@ class Schedule:
         if minibatch == 0:
             raise ValueError(f'The minibatch at {resolution}x{resolution} is {wanted}, too small for {self.num_devices} '
                              f'devices; raise schedule.minibatch_base or schedule.minibatch_dict, or use fewer devices.')
-        share = minibatch // self.num_devices
-        most = self.minibatch_per_device.get(resolution, share)
+        share, strict = minibatch // self.num_devices, self.minibatch_per_device_base
+        most = self.minibatch_per_device.get(resolution, strict or share)
+        if strict and (wanted % self.num_devices or share > most and share % most):
+            raise ValueError(f'The minibatch at {resolution}x{resolution} is {wanted}, no multiple of {self.num_devices} '
+                             f'device(s) times {most} images at a time; change schedule.minibatch_base, schedule.'
+                             f'minibatch_dict, schedule.minibatch_per_device_base or the number of devices.')
         slices = next(count for count in range(1, share + 1) if share % count == 0 and share // count <= most)
         rampup = min(nimg / 1000 / self.rampup_kimg, 1) if self.rampup_kimg else 1
         return Phase(

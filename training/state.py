@@ -32,11 +32,11 @@ class TrainState:
         return {'G': self.G_optimizer, 'D': self.D_optimizer}[name]
 
 
-def make_state(dataset, settings, dtype, seed, beta1, beta2, epsilon, initial_loss_scale):
+def make_state(dataset, settings, dtype, seed, beta1, beta2, epsilon, initial_loss_scale, lazy_intervals=()):
     """A fresh TrainState for a data set's images and labels.
 
     `settings`: the config's section of the networks; `dtype`: their Keras policy, with float16 of which gradients start at
-    `initial_loss_scale`; the rest as for Adam.
+    `initial_loss_scale`; `lazy_intervals` of 'G' and 'D', if any; the rest as for Adam.
     """
     shape = {'resolution': dataset.resolution, 'num_channels': dataset.num_channels, 'label_size': dataset.label_size}
 
@@ -49,7 +49,9 @@ def make_state(dataset, settings, dtype, seed, beta1, beta2, epsilon, initial_lo
     G_class, D_class = ARCHITECTURES[settings.kind]
     G, D = make('G', G_class, seed), make('D', D_class, seed + 500)
     scale = initial_loss_scale if G.compute_dtype == 'float16' else None
-    adam = [Adam(list(net.variables_at(0).values()), beta1, beta2, epsilon, scale) for net in (G, D)]
+    lazy = dict(lazy_intervals)
+    adam = [Adam(list(network.variables_at(0).values()), beta1, beta2, epsilon, scale, lazy.get(name))
+            for name, network in (('G', G), ('D', D))]
     return TrainState(G, D, copy_of(G), *adam)
 
 

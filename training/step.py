@@ -33,7 +33,14 @@ def gradients_of(update, state, element, draws, level, fade, in_halves=False):
         scaled_loss = tf.reduce_mean(loss) * scale
         if update.every > 1:
             scaled_loss *= update.every
-    return tape.gradient(scaled_loss, optimizer.variables_), terms | {update.name: loss}, moment.means
+    gradients = tape.gradient(scaled_loss, optimizer.variables_)
+    if update.every > 1:
+        # What a regularizer does not reach stays in place, but its moments decay as those of the others do.
+        network = state.networks[update.trains]
+        reached = network.variables_at(level).keys()
+        gradients = [tf.zeros(variable.shape) if gradient is None and name in reached else gradient
+                     for gradient, (name, variable) in zip(gradients, network.variables_at(0).items(), strict=True)]
+    return gradients, terms | {update.name: loss}, moment.means
 
 
 def accumulated(compute, element, draws, slices):

@@ -8,6 +8,7 @@ from places import TESTS
 
 from networks.style_generator import _CUTOFF, _MIXING, _NOISE
 from official.load import load_official
+from training.objectives.stylegan2 import _DIRECTIONS
 
 FOLDER = TESTS / 'goldens' / 'stylegan'
 
@@ -27,13 +28,18 @@ def facts(name):
     return json.loads((FOLDER / f'{name}.json').read_text())
 
 
-def fixed_draws(G, latents, level, mix=None, cutoff=None, factors=None):
-    """Draws of given latents: noise as it is stored, styles mixed with the latents `mix` from layer `cutoff` on, or not."""
+def fixed_draws(G, latents, level, mix=None, cutoff=None, factors=None, of_lengths=None, directions=None):
+    """Draws of given latents: noise as it is stored, styles mixed with the latents `mix` from layer `cutoff` on, or not.
+
+    `of_lengths`: the draws of a path length's latents, which are not thinned; `directions`: the noise on its images.
+    """
     layers = G.num_layers - 2 * level
 
     def normal(stream, shape):
         if stream == _MIXING:
             return tf.constant(latents if mix is None else mix)
+        if stream == _DIRECTIONS:
+            return directions
         noise = tf.transpose(G.noise[stream - _NOISE].value, [0, 2, 3, 1])
         assert shape == noise.shape[1:]
         return noise
@@ -42,4 +48,6 @@ def fixed_draws(G, latents, level, mix=None, cutoff=None, factors=None):
         assert stream == _CUTOFF
         return tf.constant([1.0, 0.0] if cutoff is None else [0.0, (cutoff - 0.5) / (layers - 1)])
 
-    return SimpleNamespace(latents=tf.constant(latents), normal=normal, shared=shared, factors=factors)
+    draws = SimpleNamespace(latents=tf.constant(latents), normal=normal, shared=shared, factors=factors)
+    draws.anew, draws.every = lambda stream: of_lengths, lambda step: draws
+    return draws

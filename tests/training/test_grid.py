@@ -13,7 +13,8 @@ from training.grid import Grid, grid_reals
 
 @pytest.mark.parametrize('name, resolution, size', [
     ('1080p', 1024, (3, 2)), ('1080p', 256, (7, 4)), ('1080p', 128, (15, 8)), ('1080p', 32, (32, 32)),
-    ('4k', 1024, (7, 4)), ('4k', 256, (15, 8)), ('4k', 64, (32, 32))])
+    ('4k', 1024, (7, 4)), ('4k', 256, (15, 8)), ('4k', 64, (32, 32)),
+    ('8k', 1024, (7, 4)), ('8k', 512, (15, 8)), ('8k', 128, (32, 32))])
 def test_grids_fill_the_screen_within_limits(name, resolution, size):
     assert screen_grid(name, resolution) == size
 

@@ -39,6 +39,27 @@ def test_schedule_equals_reference_for_stylegans_golden_presets(goldens):
                     phase.tick_nimg / 1000] == row, (key, kimg)
 
 
+@pytest.mark.parametrize('key, presets, resolution', [
+    ('config-e-f-1024', ['stylegan2-e', 'stylegan2-f', 'stylegan2-e-Gorig-Dskip'], 1024),
+    ('config-a-d-256', ['stylegan2-a', 'stylegan2-b', 'stylegan2-c', 'stylegan2-d'], 256)])
+def test_schedule_equals_reference_for_every_configuration_of_stylegan2(goldens, key, presets, resolution):
+    golden = json.loads((goldens / 'stylegan' / 'v2_schedule.json').read_text())
+    for preset in presets:
+        ours = schedule([preset], resolution, 8)
+        for kimg, *row in golden[key]:
+            phase = ours.at(kimg * 1000)
+            assert [phase.lod, phase.resolution, phase.minibatch, phase.minibatch // 8 // phase.slices,
+                    phase.G_learning_rate, phase.D_learning_rate, phase.tick_nimg / 1000] == row, (preset, kimg)
+        assert phase.Gs_decay == 0.5 ** (32 / 10_000)
+
+
+def test_one_device_takes_stylegan2s_minibatch_in_slices_and_three_do_not_divide_it():
+    assert [schedule(['stylegan2-f', 'fp16'], devices=n).at(0).slices for n in (1, 2, 4, 8)] == [8, 4, 2, 1]
+    for devices, overrides in ((3, []), (1, ['schedule.minibatch_base=30'])):
+        with pytest.raises(ValueError, match=r'is 3., no multiple of . device\(s\) times 4 images at a time'):
+            schedule(['stylegan2-f'], devices=devices, overrides=overrides).at(0)
+
+
 @pytest.mark.parametrize('names, devices, minibatches, learning_rates', [
     (['stylegan-1gpu'], 1, [128, 128, 64, 32, 16, 8, 4, 4], [.001] * 4 + [.0015, .002, .003, .003]),
     (['stylegan-2gpus'], 2, [256, 128, 64, 32, 16, 8, 8, 8], [.001] * 4 + [.0015, .002, .003, .003]),

@@ -72,3 +72,28 @@ def judge_with_gradient(at, images, labels):
     squares = tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])
     # The norm is that of the full-resolution gradient: a pixel here spreads over 4^level pixels, 1/4^level to each.
     return scores, logits, squares / 4 ** at.level
+
+
+def root(squares):
+    """Square roots. At 0, where the slope is infinite and would skip the update, it is 0 instead."""
+    nonzero = squares > 0
+    return tf.where(nonzero, tf.sqrt(tf.where(nonzero, squares, 1.0)), 0.0)
+
+
+def judge_with_penalties(at, reals, fakes, labels, r1_gamma, r2_gamma):
+    """-> ((scores [N], logits) of the reals, of the fakes, the penalty [N], {'r1_penalty', 'r2_penalty': [N]}).
+
+    The penalty is r1_gamma/2 |gradient at reals|^2 + r2_gamma/2 |gradient at fakes|^2 (Mescheder et al., 2018); 0 is none.
+    """
+    gammas, terms, penalty = (r1_gamma, r2_gamma), {}, 0.0
+    if not any(gammas):
+        return *judge(at, reals, fakes, labels), penalty, terms
+    judged = []
+    for name, gamma, images in zip(('r1_penalty', 'r2_penalty'), gammas, (reals, fakes), strict=True):
+        if gamma:  # Only what has a penalty is differentiated twice, so they are judged apart.
+            *scores, terms[name] = judge_with_gradient(at, images, labels)
+            penalty += gamma / 2 * terms[name]
+        else:
+            scores = at.D(images, labels)
+        judged.append(scores)
+    return *judged, penalty, terms

@@ -2,7 +2,7 @@
 import tensorflow as tf
 
 from networks.growth import lerp
-from training.objectives.adversarial import Adversarial, judge, judge_with_gradient
+from training.objectives.adversarial import Adversarial, judge, judge_with_gradient, root
 
 
 class Penalized(Adversarial):
@@ -37,7 +37,5 @@ def gradient_penalty(at, reals, fakes, labels, draws, weight, target):
         return 0.0, {}
     mixed = lerp(reals, fakes, draws.factors[:, None, None, None])
     scores, _, squares = judge_with_gradient(at, mixed, labels)
-    # At a zero gradient sqrt has an infinite slope, which would skip the update; it gets the slope 0 instead.
-    nonzero = squares > 0
-    norms = tf.where(nonzero, tf.sqrt(tf.where(nonzero, squares, 1.0)), 0.0)
+    norms = root(squares)
     return weight / target ** 2 * tf.square(norms - target), {'mixed_scores': scores, 'mixed_norms': norms}

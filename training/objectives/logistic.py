@@ -1,7 +1,7 @@
 """StyleGAN's losses: logistic, with gradient penalties at reals and fakes (Mescheder et al., 2018). Per example, float32."""
 import tensorflow as tf
 
-from training.objectives.adversarial import Adversarial, judge, judge_with_gradient
+from training.objectives.adversarial import Adversarial, judge_with_penalties
 
 
 class Logistic(Adversarial):
@@ -18,17 +18,6 @@ class Logistic(Adversarial):
 
     def of_both(self, at, reals, fakes, labels, draws):
         """softplus(fake) + softplus(-real) + r1_gamma/2 |gradient at reals|^2 + r2_gamma/2 |gradient at fakes|^2."""
-        gammas, terms, penalty = (self.settings.r1_gamma, self.settings.r2_gamma), {}, 0.0
-        if any(gammas):  # Only what has a penalty is differentiated twice, so they are judged apart.
-            judged = []
-            for name, gamma, images in zip(('r1_penalty', 'r2_penalty'), gammas, (reals, fakes), strict=True):
-                if gamma:
-                    *scores, terms[name] = judge_with_gradient(at, images, labels)
-                    penalty += gamma / 2 * terms[name]
-                else:
-                    scores = at.D(images, labels)
-                judged.append(scores)
-        else:
-            judged = judge(at, reals, fakes, labels)
-        real, fake = judged
+        real, fake, penalty, terms = judge_with_penalties(
+            at, reals, fakes, labels, self.settings.r1_gamma, self.settings.r2_gamma)
         return tf.math.softplus(fake[0]) + tf.math.softplus(-real[0]) + penalty, terms, real, fake
