@@ -8,7 +8,7 @@ import tensorflow as tf
 import files
 from files import sha256_of
 from metrics.evaluation import Evaluator
-from metrics.image_sets import fake_images, random_labels, real_images, real_labels
+from metrics.image_sets import fake_images, fake_labels, real_images
 from metrics.inception import Inception, default_cache, obtain
 from metrics.records import Records
 from metrics.table import parse_specs
@@ -73,10 +73,7 @@ class RunEvaluation:
                              f'{self.resolution}x{self.resolution}; choose reals of its resolution.')
 
         def images(count):
-            if self._reals and self._reals.label_size == Gs.label_size:
-                labels = real_labels(self._reals, count, self._seed)
-            else:
-                labels = random_labels(Gs.label_size, count, self._seed)
+            labels = fake_labels(Gs, self._reals, count, self._seed)
             return fake_images(Gs, labels, self.minibatch, self._seed, self._devices)
         return self.measure(row, nimg, images, again, Gs)
 
