@@ -7,12 +7,14 @@ import os
 import re
 import shutil
 import socket
+import sys
 
 try:
     import fcntl
 except ImportError:  # Windows, where nothing is locked.
     fcntl = None
 
+TEXT = {'encoding': 'utf-8', 'errors': 'surrogateescape'}  # How text is written, whatever the locale and names of files.
 _PARTIAL = re.compile(r'\.(\d{1,9})\..+')  # The process that writes it, and what it will be called.
 
 
@@ -151,13 +153,22 @@ def read(path, most=None):
         return file.read()
 
 
-def json_lines(path):
-    """The records, dicts, of a file of JSON lines; what is none is passed over: the last may be cut off by a kill."""
+def is_number(value):
+    """Whether a value from JSON is a finite number."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def json_lines(path, *numbers):
+    """The records, dicts that hold these `numbers`, of a file of JSON lines; what is none is passed over.
+
+    The last may be cut off by a kill.
+    """
     found = []
     if os.path.exists(path):
         for line in read(path).splitlines():
             with contextlib.suppress(ValueError, RecursionError):
-                if isinstance(record := json.loads(line), dict):
+                record = json.loads(line)
+                if isinstance(record, dict) and all(is_number(record.get(name)) for name in numbers):
                     found.append(record)
     return found
 

@@ -2,6 +2,7 @@
 import contextlib
 import ctypes
 import gc
+import io
 import logging as python_logging
 import os
 import re
@@ -11,6 +12,22 @@ import traceback
 import warnings
 
 from quiet import TensorFlowFinder, has_driver
+
+
+def _open_streams():
+    """Lets all be said, whatever of it is heard: with standard streams that are closed, and in a locale of few letters."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) < 3:  # Otherwise the next file is taken for one of them.
+        os.set_inheritable(opened, True)
+    os.close(opened)
+    for number, (name, mode) in enumerate([('stdin', 'r'), ('stdout', 'w'), ('stderr', 'w')]):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode))  # noqa: SIM115 (for as long as the process lives)
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, io.TextIOWrapper):  # In a notebook it is none.
+            stream.reconfigure(errors='backslashreplace')  # Names of files may be of any bytes.
+
+
+_open_streams()
 
 # oneDNN's kernels are faster than Eigen's for every convolution here, but TensorFlow leaves them off on AVX2-only CPUs.
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
@@ -140,7 +157,7 @@ def run(main, commands=None):
         def call(argv):
             try:
                 return function(argv)
-            except (ValueError, OSError, MemoryError, FloatingPointError) as error:
+            except (ValueError, OSError, MemoryError, FloatingPointError, RecursionError) as error:
                 if flags.FLAGS['traceback'].value:
                     traceback.print_exc()
                 print(f'{command_line.program()}: {error}', file=sys.stderr)

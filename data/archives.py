@@ -15,17 +15,18 @@ def open_zip(path):
         raise
     except Exception as error:  # zipfile raises many kinds for damaged files.
         raise ValueError(f'is no zip file or is damaged ({_short(error)})') from error
-    noted, found = _noted_members(path, archive), len(archive.infolist())
+    noted, found = _noted_members(path), len(archive.infolist())
     if noted not in (found % 0x10000, 0xffff):  # 0xffff: it has no room for the number.
         raise ValueError(f'is damaged: it lists {found} files and should list {noted}')
     return archive
 
 
-def _noted_members(path, archive):
+def _noted_members(path):
     """How many files the last record of a zip file says there are: zipfile does not look."""
     with open(path, 'rb') as file:
-        file.seek(-22 - len(archive.comment), os.SEEK_END)
-        return int.from_bytes(file.read(22)[10:12], 'little')
+        file.seek(max(os.path.getsize(path) - 2 ** 16 - 22, 0))  # Behind it is a comment, or what else was appended.
+        tail = file.read()
+    return int.from_bytes(tail[tail.rfind(b'PK\5\6'):][10:12], 'little')
 
 
 def check_name(archive, member):

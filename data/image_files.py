@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import os
+import posixpath
 
 from absl import logging
 from PIL import Image
@@ -38,11 +39,11 @@ class ImageFiles:
             raise FileNotFoundError(f"'{path}' is neither a folder nor a zip file; check its name.")
         (_, *self._version), = file_facts('', [path])  # Of a zip file that is written again, nothing old is used.
         found = sorted(self._members() if self._is_zip else _walk(path))
-        found = [name for name in found if not any(part.lower().startswith(_LITTER) for part in name.split('/'))]
+        found = [name for name in found if not any(map(_is_litter, name.split('/')))]
         self.names = [name for name in found if _ending(name) in _endings()]
         others = [name for name in found if _ending(name) not in _endings()]
-        top = os.path.commonprefix([name.split('/')[:1] for name in self.names])  # The one folder above all, if any.
-        places = ['/'.join([*folder, _LABELS]) for folder in ([], top)]
+        above = os.path.commonprefix([name.split('/')[:-1] for name in self.names])  # The folders that hold all.
+        places = ['/'.join([*above[:depth], _LABELS]) for depth in range(len(above) + 1)]
         self.labels = next((name for name in places if name in others), None)
         others = [name for name in others if name != self.labels]
         if not self.names:
@@ -83,6 +84,10 @@ class ImageFiles:
             return fingerprint(file_facts(self.path, self.names))
         members = self._members()
         return fingerprint([(name, members[name].CRC) for name in self.names])
+
+
+def _is_litter(part):
+    return part != '..' and part.lower().startswith(_LITTER)
 
 
 def _ending(name):
@@ -137,7 +142,7 @@ def _members(path, size, mtime, process_id):
     """The files in a zip file by name: {name: ZipInfo}."""
     members = {}
     for member in _open_zip(path, size, mtime, process_id).infolist():
-        name = member.filename.replace('\\', '/')  # Some programs of Windows write \\.
+        name = posixpath.normpath(member.filename.replace('\\', '/'))  # Some programs write a\\b, others ./a.
         (stem, ending), number = os.path.splitext(name), 1
         while name in members:
             number += 1

@@ -37,15 +37,25 @@ def decode(file, max_pixels=None):
             kind = 'floating-point numbers' if image.mode == 'F' else 'integers of 32 bits'
             raise ValueError(f'has pixels that are {kind}, whose black and white are not known; save it with 8 or 16 bits.')
         try:
-            key_scale = _KEY_SCALES.get(str(image.tile[0].args) if image.tile else None, 1)  # Known until it is loaded.
+            tile = str(image.tile[0].args) if image.tile else None  # Known until it is loaded.
+            black, white = _range_of_gray(image)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            return _to_8_bits(image, key_scale)
+            if tile == 'LA;16B':  # Which Pillow makes RGBA.
+                image = image.convert('LA')
+            return _to_8_bits(image, _KEY_SCALES.get(tile, 1), black, white)
         except Exception as error:
             raise ValueError(f'cannot be read as an image ({error}).') from error
 
 
-def _to_8_bits(image, key_scale):
+def _range_of_gray(image):
+    """The values of black and white in an image of 16-bit gray: TIFF files may hold 12 bits, and 0 for white."""
+    tags = getattr(image, 'tag_v2', {})
+    most = 4095 if tags.get(258) == (12,) else 65535
+    return (most, 0) if tags.get(262) == 0 else (0, most)
+
+
+def _to_8_bits(image, key_scale, black, white):
     """Any mode -> L or RGB."""
     profile, alpha = image.info.get('icc_profile'), None
     if image.mode == 'P':
@@ -60,7 +70,8 @@ def _to_8_bits(image, key_scale):
         seen = pixels != np.rint(np.multiply(image.info['transparency'], key_scale))
         alpha = Image.fromarray(np.uint8(255) * (seen.any(axis=-1) if seen.ndim == 3 else seen))
     if image.mode.startswith('I'):
-        image = Image.fromarray(np.rint(np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+        gray = (np.asarray(image) - float(black)) / (white - black) * 255
+        image = Image.fromarray(np.rint(gray).clip(0, 255).astype(np.uint8))
     if image.mode == '1':
         image = image.convert('L')
     if profile:

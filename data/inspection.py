@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from data.labels import are_told_by_name
 from data.parallel import ordered_map
 from data.tfrecords import Dataset
 from files import check_new, move_folder, staging, writing
@@ -33,7 +34,8 @@ def extract(tfrecord_dir, output_dir, *, num_workers=None):
         for _ in ordered_map(save, range(dataset.num_images), num_workers, chunk=16):
             pass
         if dataset.label_size:
-            labels = {_png_name(index): dataset.class_names[label.argmax()] if dataset.class_names else label.tolist()
+            names = dataset.class_names if are_told_by_name(dataset.class_names) else None
+            labels = {_png_name(index): names[label.argmax()] if names else label.tolist()
                       for index, label in enumerate(dataset.labels)}
             with open(os.path.join(partial, 'labels.json'), 'w') as file:
                 json.dump(labels, file)

@@ -46,6 +46,14 @@ def read_labels(files, labels=None, level=None):
     return _from_values(place, files.names, _values(place, pairs, files.names))
 
 
+def are_told_by_name(names):
+    """Whether a file that names the class of each image is read as these classes: some names look like numbers."""
+    try:
+        return names is not None and _from_values('', names, names)[1] == names
+    except ValueError:
+        return False
+
+
 def _folder_names(names, level):
     """The class folder of each image."""
     folders = [name.split('/')[:-1] for name in names]
@@ -68,9 +76,13 @@ def _folder_names(names, level):
         raise ValueError(f'--label_level={level} is none that all images have; expected 1 to {depth} ({found}).')
     logging.info('classes are the folders of level %d', level)
     classes = [path[level - 1] for path in folders]
-    numbers = {name: int(name) for name in set(classes) if name.isdecimal()}
-    all_numbers = len(set(numbers.values())) == len(set(classes))  # 1 and 01 are two.
-    return [numbers[name] for name in classes] if all_numbers else classes
+    return [int(name) for name in classes] if _are_numbers(classes) else classes
+
+
+def _are_numbers(names):
+    """Whether all names are whole numbers, and no two of them are one number: 1 and 01 are two classes."""
+    names = set(names)
+    return all(name.isdecimal() and len(name) < 20 for name in names) and len(set(map(int, names))) == len(names)
 
 
 def _read(path):
@@ -90,7 +102,7 @@ def _read_pairs(place, data):
     """(name, label) of each entry in the bytes of a JSON or CSV file; None if it is JSON that says so."""
     try:
         text = data.decode(json.detect_encoding(data))
-        pairs = _json_pairs(text) if place.endswith('.json') else _csv_pairs(text)
+        pairs = _json_pairs(text) if place.lower().endswith('.json') else _csv_pairs(text)
         for pair in pairs or []:
             if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str):
                 raise ValueError(f'it holds {json.dumps(pair)} where a pair of them should be')
@@ -140,7 +152,15 @@ def _values(place, pairs, names):
 
 
 def _plain(name):
-    return unicodedata.normalize('NFC', posixpath.normpath(name.replace('\\', '/')))
+    return unicodedata.normalize('NFC', _text(posixpath.normpath(name.replace('\\', '/'))))
+
+
+def _text(name):
+    """The name of a file as UTF-8, whatever the locale reads it as; of other bytes, what can be written."""
+    try:
+        return name.encode('utf-8', 'surrogateescape').decode()
+    except UnicodeError:
+        return name.encode(errors='backslashreplace').decode()
 
 
 def _from_values(place, names, values):
@@ -158,14 +178,28 @@ def _from_values(place, names, values):
         raise ValueError(f"'{place}' gives '{names[0]}' {json.dumps(values[0])} and '{names[other]}' "
                          f'{json.dumps(values[other])}; give all images a number, a name, or lists of one length.')
     if isinstance(parsed[0], list):
-        return np.array(parsed, np.float32), None
+        return _numbers(place, names, parsed), None
     if any(isinstance(value, float) for value in parsed):
         logging.info('labels are one number per image, from %g to %g', min(parsed), max(parsed))
-        return np.array(parsed, np.float32)[:, np.newaxis], None
+        return _numbers(place, names, [[value] for value in parsed]), None
+    texts = [str(value).strip() for value in values]
+    if all(map(str.isdecimal, texts)) and not _are_numbers(texts):
+        parsed = texts
     if not isinstance(parsed[0], str) and min(parsed) < 0:
         raise ValueError(f"'{place}' gives '{names[parsed.index(min(parsed))]}' the class {min(parsed)}; number classes "
                          'from 0, name them, or give each image a list of numbers in a .json file.')
     return _classes(parsed)
+
+
+def _numbers(place, names, rows):
+    """Rows of numbers as float32; ValueError for what that does not hold."""
+    with np.errstate(over='ignore'):
+        labels = np.array(rows, np.float32)
+    if not np.isfinite(labels).all():
+        row = np.flatnonzero(~np.isfinite(labels).all(axis=1))[0]
+        raise ValueError(f"'{place}' gives '{names[row]}' the label {[*map(float, rows[row])]}, which 32 bits do not hold; "
+                         'scale the labels.')
+    return labels
 
 
 def _parse(value):
@@ -195,10 +229,11 @@ def _classes(values):
         size, used = max(values) + 1, len(set(values))
         logging.info('classes: 0 to %d%s', size - 1, f'; {size - used} without an image' if used < size else '')
         return one_hot(values, size), None
+    if isinstance(values[0], str):  # Systems write accents in two ways.
+        values = [unicodedata.normalize('NFC', _text(value)) for value in values]
     numbers = {name: number for number, name in enumerate(sorted(set(values)))}
     if len(numbers) * len(values) > _MOST_LABELS:
         raise ValueError(f'The labels name {len(numbers)} classes for {len(values)} images, which no memory holds; expected '
                          'classes that several images share.')
     logging.info('classes: %s', ', '.join(f'{number} = {name}' for name, number in numbers.items()))
-    names = [str(name).encode(errors='backslashreplace').decode() for name in numbers]  # Folders may be named by any bytes.
-    return one_hot([numbers[value] for value in values], len(numbers)), names
+    return one_hot([numbers[value] for value in values], len(numbers)), [*map(str, numbers)]

@@ -268,7 +268,7 @@ def _wide(width, height, image):
 
 def celeba(celeba_dir, *, cx=89, cy=121, expected_images=202599):
     """CelebA, aligned and cropped: 128x128 centred at (cx, cy) of img_align_celeba_png/*.png, 178x218 each."""
-    paths = sorted(glob.glob(os.path.join(celeba_dir, 'img_align_celeba_png', '*.png')))
+    paths = sorted(glob.glob(os.path.join(glob.escape(celeba_dir), 'img_align_celeba_png', '*.png')))
     if not paths or expected_images and len(paths) != expected_images:
         raise FileNotFoundError(f"'{celeba_dir}/img_align_celeba_png' holds {len(paths)} PNG files; "
                                 f'expected {expected_images or "some"} (--expected_images=0 takes any number)'

@@ -16,7 +16,7 @@ import numpy as np
 
 from data.fingerprints import file_facts, fingerprint
 from data.records import RecordFile, ShardedFile
-from files import read, sha256_of
+from files import TEXT, read, sha256_of
 from presets.datasets import MADE_BY
 from wording import command
 
@@ -49,7 +49,8 @@ def manifest_file(name):
 
 def manifest_line(path, digest):
     """What a manifest says of a file of records: the SHA-256 of their checksums; of the labels: that of the file."""
-    return f'{digest.hexdigest()}  {os.path.basename(path)}\n'
+    name = os.fsencode(os.path.basename(path)).decode(**TEXT)  # Whatever the locale reads it as.
+    return f'{digest.hexdigest()}  {name}\n'
 
 
 def labels_line(path):
@@ -126,7 +127,7 @@ class Dataset:
         path = os.path.join(self._path, manifest_file(self._prefix))
         if not os.path.exists(path):
             return []
-        return read(path).decode('latin-1').splitlines(keepends=True)
+        return re.findall('[^\n]*\n|[^\n]+', read(path).decode(**TEXT))
 
     def _read_class_names(self):
         manifest = os.path.join(self._path, manifest_file(self._prefix))

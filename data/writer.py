@@ -47,7 +47,12 @@ def _append(file, array):
 
 
 def check_target(target, resume):
-    """OSError if the data set exists, is being built by another process, or is half built and not to be resumed."""
+    """OSError if the data set exists, is being built by another process, or is half built and not to be resumed.
+
+    ValueError for a name that cannot be noted in the lines of a manifest.
+    """
+    if '\n' in os.path.basename(os.path.abspath(target)):
+        raise ValueError(f'{target!r} breaks the line; give the data set another name.')
     if os.path.exists(target) and not (os.path.isdir(target) and not os.listdir(target)):
         raise FileExistsError(f"'{target}' exists already; give another name or delete it first.")
     if os.path.exists(partial_folder(target)):
@@ -154,7 +159,7 @@ class Writer:
 
     def _open(self):
         """Opens the files of the folder, old ones to go on with them."""
-        with open(f'{self._recipe_path}.new', 'w') as file:
+        with open(f'{self._recipe_path}.new', 'w', **files.TEXT) as file:
             file.write(self.recipe)
         os.replace(file.name, self._recipe_path)
         self._rows = open(self._rows_path, 'ab')  # noqa: SIM115
@@ -167,7 +172,7 @@ class Writer:
 
     def _check_recipe(self):
         """Refuses to go on with what another command began."""
-        with open(self._recipe_path) as file:
+        with open(self._recipe_path, **files.TEXT) as file:
             recipe = file.read()
         if recipe != self.recipe:
             raise ValueError(f"the interrupted build of '{self.target}' was '{recipe}', this one is '{self.recipe}'; "
@@ -202,7 +207,7 @@ class Writer:
             lines.append(labels_line(path))
         if self.class_names:
             lines.append(classes_line(self.class_names))
-        with open(os.path.join(self._folder, manifest_file(name)), 'w') as file:
+        with open(os.path.join(self._folder, manifest_file(name)), 'w', **files.TEXT) as file:
             file.writelines(lines)
         files.move_folder(self._folder, self.target)
 

@@ -3,6 +3,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from absl import logging
 
 from data.folders import first_image
 from data.image_files import ImageFiles
@@ -73,6 +74,26 @@ def real_images(dataset, count, minibatch, seed=0, mirror=False, start=0):
 def real_labels(dataset, count, seed=0):
     """The labels of `real_images`. -> float32 [count, label_size]."""
     return dataset.labels[image_indices(dataset.num_images, seed, np.arange(count))]
+
+
+def fake_labels(Gs, reals, count, seed=0):
+    """The labels for images of Gs: those of the reals, classes by their names where both name them; else drawn.
+
+    -> float32 [count, label_size]. `reals` may be None. Where the labels may not be what is meant, a line says so.
+    """
+    if reals is None or reals.label_size != Gs.label_size:
+        if reals and Gs.label_size:
+            logging.warning("the labels of '%s' have %d components, the network's %d; classes are drawn uniformly",
+                            reals.name, reals.label_size, Gs.label_size)
+        return random_labels(Gs.label_size, count, seed)
+    labels, names, wanted = real_labels(reals, count, seed), reals.class_names, Gs.class_names
+    if not names or not wanted or list(names) == list(wanted):
+        return labels
+    if sorted(names) == sorted(wanted):
+        return labels[:, [names.index(name) for name in wanted]]
+    logging.warning("the classes of '%s' are %s, the network's %s; they are taken by their numbers", reals.name,
+                    ', '.join(names[:5]), ', '.join(wanted[:5]))
+    return labels
 
 
 def random_labels(label_size, count, seed=0):

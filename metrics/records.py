@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 
-from files import json_lines, replacing, writing
+from files import TEXT, is_number, json_lines, replacing, writing
 from wording import format_time
 
 
@@ -13,7 +13,7 @@ class Records:
 
     def __init__(self, path, settings):
         self._path, self._settings = path, settings
-        self._all = [record for record in json_lines(path) if isinstance(record.get('values'), dict)]
+        self._all = [record for record in json_lines(path, 'seconds') if _is_whole(record)]
 
     def find(self, row, nimg, spec):
         """The latest record of a row and spec, or None."""
@@ -38,6 +38,12 @@ class Records:
             if file.tell() and _last_byte(file) != b'\n':
                 file.write(b'\n')  # The last record was cut off when its evaluation was killed.
             file.write(json.dumps(record).encode() + b'\n')
+
+
+def _is_whole(record):
+    values, nimg = record.get('values'), record.get('nimg')
+    return (isinstance(record.get('metric'), str) and (nimg is None or is_number(nimg))
+            and isinstance(values, dict) and all(type(value) in (int, float) for value in values.values()))
 
 
 def _last_byte(file):
@@ -66,7 +72,7 @@ def table(records, rows, specs):
 
 def save_table(path, records, rows, specs):
     """Writes the table, which appears complete or not at all."""
-    with replacing(path) as partial, open(partial, 'w') as file:
+    with replacing(path) as partial, open(partial, 'w', **TEXT) as file:
         file.write(table(records, rows, specs))
 
 

@@ -9,7 +9,7 @@ import files
 from files import sha256_of
 from metrics.downloads import default_cache
 from metrics.evaluation import Evaluator
-from metrics.image_sets import fake_images, random_labels, real_images, real_labels
+from metrics.image_sets import fake_images, fake_labels, real_images
 from metrics.judges import open_judges
 from metrics.records import Records
 from metrics.table import check_network, parse_specs, refuse_blind
@@ -76,14 +76,9 @@ class RunEvaluation:
         check_network(self.specs, Gs)
 
         def images(count):
-            return fake_images(Gs, self._labels(Gs, count), self.minibatch, self._seed, self._devices)
+            labels = fake_labels(Gs, self._reals, count, self._seed)
+            return fake_images(Gs, labels, self.minibatch, self._seed, self._devices)
         return self.measure(row, nimg, images, again, Gs)
-
-    def _labels(self, Gs, count):
-        """Those of the first reals, or random ones. -> float32 [count, label_size]"""
-        if self._reals and self._reals.label_size == Gs.label_size:
-            return real_labels(self._reals, count, self._seed)
-        return random_labels(Gs.label_size, count, self._seed)
 
     def measure_reals(self, specs):
         """Measures the reals, once, by those of `specs` that other sets are compared by or that are not on record."""
@@ -112,7 +107,7 @@ class RunEvaluation:
         start = time.perf_counter()
         of_network = [spec for spec in specs if spec.metric.sees == 'network']
         results = self.evaluator.measure_network(
-            network, of_network, lambda count: self._labels(network, count), self.minibatch, self._devices)
+            network, of_network, lambda count: fake_labels(network, self._reals, count, self._seed), self.minibatch, self._devices)
         if of_images := [spec for spec in specs if spec not in of_network]:
             results |= self._measure_images(row, kind, images, of_images, cache)
         seconds = time.perf_counter() - start

@@ -86,8 +86,7 @@ def training_times(run_dir, nimgs):
     path = os.path.join(run_dir, 'stats.jsonl')
     if not os.path.exists(path):
         return None
-    records = [record for record in json_lines(path) if {'nimg', 'total_sec'} <= record.keys()]
-    times = {0: 0.0} | {record['nimg']: record['total_sec'] for record in records}
+    times = {0: 0.0} | {record['nimg']: record['total_sec'] for record in json_lines(path, 'nimg', 'total_sec')}
     known = sorted(times)
     return np.interp(nimgs, known, [times[nimg] for nimg in known])
 

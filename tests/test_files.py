@@ -75,3 +75,11 @@ def test_a_staged_folder_is_moved_whole_or_gone_with_what_a_killed_process_left(
         files.move_folder(folder, target)
     names = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob('*'))]
     assert names == ['model', 'model/part', 'model/part/file']
+
+
+def test_lines_without_the_numbers_that_are_needed_are_passed_over(tmp_path):
+    lines = ['{"nimg": 1}', '{"nimg": "2"}', '{"nimg": true}', '{"nimg": NaN}', '{"nimg": 1e999}',
+             f'{{"nimg": 1{"0" * 400}}}', '{}', '[1]', '{"nimg": 3.5, "more": 1}', '{"nimg": 4']
+    (tmp_path / 'a.jsonl').write_text('\n'.join(lines))
+    assert files.json_lines(tmp_path / 'a.jsonl', 'nimg') == [{'nimg': 1}, {'nimg': 3.5, 'more': 1}]
+    assert len(files.json_lines(tmp_path / 'a.jsonl')) == 8

@@ -57,6 +57,8 @@ def _problem(address):
     host, _, port = address.rpartition(':')
     try:
         socket.create_connection((host.strip('[]'), int(port)), timeout=5).close()
+    except UnicodeError as error:  # No name of the network.
+        return str(error)
     except OSError as error:
         return error.strerror or str(error) or 'no answer'
     return ''

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import time
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ from training import cluster
 
 POLICIES = {'fp32': 'float32', 'fp16': 'mixed_float16', 'bf16': 'mixed_bfloat16'}  # Keras's names of the precisions.
 
+_ADDRESS = re.compile(r'(\[[0-9a-fA-F:.]+(%\w+)?\]|[^\s:/\[\]]+):[0-9]{1,5}')  # IPv6 in brackets.
 
 # What TensorFlow raises when it has lost another worker.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError,
@@ -63,7 +65,7 @@ def check_cluster(text):
 
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         refuse(f'is no JSON ({error})')
     if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ('cluster', 'task')):
         refuse('has no objects "cluster" and "task"')
@@ -74,10 +76,12 @@ def check_cluster(text):
         if not isinstance(addresses, list) or not addresses:
             refuse(f'gives {json.dumps(addresses)} for the addresses of {kind!r}')
         for address in addresses:
-            host, _, port = str(address).rpartition(':')
-            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-                refuse(f'names {kind} {json.dumps(address)}, without a host or a port')
-    if task.get('type') not in jobs:
+            if not _ADDRESS.fullmatch(str(address)) or not 0 < int(address.rpartition(':')[2]) < 65536:
+                refuse(f'names {kind} {json.dumps(address)[:100]}, which is no host:port')
+    addresses = sum(jobs.values(), [])
+    if len(jobs.get('chief', [])) > 1 or len(set(addresses)) < len(addresses):
+        refuse(f'names several chiefs or one address twice among {", ".join(addresses)}')
+    if not isinstance(task.get('type'), str) or task['type'] not in jobs:
         refuse(f'says that this is a {json.dumps(task.get("type"))}, of which "cluster" has none')
     index = task.get('index')
     if type(index) is not int or not 0 <= index < len(jobs[task['type']]):

@@ -1,7 +1,6 @@
 """What a run says while it trains: one record per tick, to the console, log.txt, stats.jsonl and TensorBoard."""
 import contextlib
 import json
-import math
 import os
 import sys
 import time
@@ -12,7 +11,7 @@ from absl import logging
 from tqdm import tqdm
 
 import runtime
-from files import json_lines, replacing
+from files import TEXT, json_lines, replacing
 from wording import format_time
 
 FIRST_LINE_SEC = 5.0  # Seconds of training after which a log that has no tick yet gets a line.
@@ -33,7 +32,7 @@ class Reporter:
         _drop_later_records(self._stats_path, nimg)
         self._total_nimg = total_nimg
         self._first, self._said_rate = None, False
-        self._log = open(os.path.join(run_dir, 'log.txt'), 'a')  # noqa: SIM115 (closed in `close`)
+        self._log = open(os.path.join(run_dir, 'log.txt'), 'a', **TEXT)  # noqa: SIM115 (closed in `close`)
         self._events = tf.summary.create_file_writer(str(run_dir))
         self._bar = tqdm(total=total_nimg, initial=nimg, unit='img', unit_scale=True, smoothing=0.1,
                          disable=not sys.stderr.isatty(), dynamic_ncols=True)
@@ -116,7 +115,7 @@ def peak_memory_mib():
 def _drop_later_records(path, nimg):
     if not os.path.exists(path):
         return
-    kept = [record for record in json_lines(path) if record.get('nimg', math.inf) <= nimg]
+    kept = [record for record in json_lines(path, 'nimg') if record['nimg'] <= nimg]
     with replacing(path) as partial, open(partial, 'w') as file:
         file.writelines(json.dumps(record) + '\n' for record in kept)
 

@@ -15,6 +15,7 @@ from places import ROOT
 from sklearn.datasets import load_digits
 
 from data.tfrecords import Dataset
+from data.writer import check_target
 
 
 @pytest.fixture
@@ -130,3 +131,28 @@ def test_without_arguments_the_commands_are_listed(tool):
     listing = tool()
     assert 'create_from_images TFRECORD_DIR IMAGE_DIR' in listing
     assert 'create_celebahq TFRECORD_DIR CELEBA_DIR [DELTA_DIR]' in listing
+
+
+LATIN = {'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}  # A locale that knows no letter beyond a to z.
+
+
+def test_names_are_the_same_in_every_locale_and_with_closed_streams(tmp_path):
+    for name in 'cat', 'dög':
+        (tmp_path / 'pics' / name).mkdir(parents=True)
+        Image.new('L', (4, 4), 9).save(tmp_path / 'pics' / name / '0.png')
+
+    def run(arguments, **environment):
+        return subprocess.run(f'{sys.executable} {ROOT}/dataset_tool.py {arguments}', shell=True, cwd=tmp_path, check=True,
+                              stdout=subprocess.PIPE, timeout=60, env={**os.environ, **environment}).stdout
+
+    run('create_from_images höhe pics --labels=folders <&- >&- 2>&-')
+    run('create_from_images 海 pics --labels=folders --num_workers=0', **LATIN)
+    assert run('compare höhe 海') == b'identical: 2 images and labels\n'
+    for name in 'höhe', '海':
+        assert Dataset(tmp_path / name).class_names == ['cat', 'dög']
+        assert run(f'verify {name}') == run(f'verify {name}', **LATIN) == b'intact: 2 images in all levels\n'
+
+
+def test_a_name_that_breaks_lines_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='breaks the line'):
+        check_target(str(tmp_path / 'a\nb'), resume=False)

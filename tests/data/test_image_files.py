@@ -98,6 +98,14 @@ def test_members_of_one_name_are_each_themselves(tmp_path):
     assert shades(files) == [10, 9, 1, 2, 0]
 
 
+def test_members_below_a_dot_and_what_is_appended_are_read_as_others(tmp_path):
+    path = archive(tmp_path / 'a.zip', ('./cat/0.png', png(0)), ('dog//1.png', png(1)), ('../2.png', png(2)))
+    with open(path, 'ab') as file:
+        file.write(b'signature' * 9)
+    files = ImageFiles(path)
+    assert files.names == ['../2.png', 'cat/0.png', 'dog/1.png'] and shades(files) == [2, 0, 1]
+
+
 def test_a_zip_file_that_is_written_again_is_read_again(tmp_path):
     path = archive(tmp_path / 'a.zip', ('0.png', png(0)), ('1.png', png(1)))
     before = ImageFiles(path)

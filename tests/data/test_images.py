@@ -83,6 +83,29 @@ def test_16_bit_files_of_other_kinds_are_scaled_alike():
     assert_array_equal(np.asarray(found), [[0, 1, 128, 255]])
 
 
+def test_tiff_files_say_what_is_black_and_how_many_bits_there_are():
+    def tiff(data, bits, black):
+        tags = [(256, 4), (257, 1), (258, bits), (259, 1), (262, black), (273, 8), (277, 1), (278, 1), (279, len(data))]
+        return b'II*\0' + struct.pack('<I', 8 + len(data)) + data + struct.pack('<H', len(tags)) + b''.join(
+            struct.pack('<HHII', tag, 4, 1, value) for tag, value in tags) + bytes(4)
+
+    sixteen = np.array([0, 257, 32768, 65535], '<u2').tobytes()
+    assert_array_equal(np.asarray(decode(io.BytesIO(tiff(sixteen, 16, 1)))), [[0, 1, 128, 255]])
+    assert_array_equal(np.asarray(decode(io.BytesIO(tiff(sixteen, 16, 0)))), [[255, 254, 127, 0]])
+    twelve = bytes.fromhex('000 010 808 fff'.replace(' ', ''))
+    assert_array_equal(np.asarray(decode(io.BytesIO(tiff(twelve, 12, 1)))), [[0, 1, 128, 255]])
+
+
+def test_16_bit_gray_with_transparency_stays_gray():
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+    row = b'\0' + np.array([[257, 65535], [65535, 0]], '>u2').tobytes()
+    found = decode(io.BytesIO(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 2, 1, 16, 4, 0, 0, 0))
+                              + chunk(b'IDAT', zlib.compress(row)) + chunk(b'IEND', b'')))
+    assert_array_equal(np.asarray(found), [[1, 255]])
+
+
 def test_a_transparent_shade_of_any_depth_becomes_white():
     found = stored(Image.fromarray(np.array([[0, 257, 32768, 65535]], np.uint16)), transparency=32768)
     assert_array_equal(np.asarray(found), [[0, 1, 255, 255]])

@@ -106,6 +106,15 @@ def test_names_of_classes_are_kept_through_extract_and_create_again(make, images
     assert Dataset(tmp_path / 'again').class_names == names
 
 
+@pytest.mark.parametrize('names, kept', [(['0.5', '1.5', '2.5', '3.5'], False), (['01', '02', '1', '2'], True)])
+def test_labels_are_kept_through_extract_where_names_of_classes_look_like_numbers(make, images, tmp_path, names, kept):
+    path = make('named', images, classes(20), names)
+    inspection.extract(path, tmp_path / 'png', num_workers=0)
+    build(tmp_path / 'again', from_images(str(tmp_path / 'png'), shuffle=0, labels=str(tmp_path / 'png' / 'labels.json')))
+    inspection.compare(path, tmp_path / 'again')
+    assert Dataset(tmp_path / 'again').class_names == (names if kept else None)
+
+
 def test_names_that_do_not_fit_the_labels_or_were_changed_are_refused(make, images):
     with pytest.raises(ValueError, match="names 1 classes, its labels have 4 components; build the data set again"):
         Dataset(make('few', images, classes(20), ['ant']))

@@ -69,7 +69,10 @@ ONE_OF_THREE = np.eye(3)[np.arange(12) % 3].tolist()
     ('commas.csv', table(['0,5', '1,5'] * 6, '{};{}\n'), np.float32([[0.5], [1.5]] * 6)),
     ('several.csv', table(['1,2.5'] * 12, head='file,x,y\n'), np.float32([[1, 2.5]] * 12)),
     ('zoo.csv', table(ZOO), classes([2, 0, 1] * 4)),
+    ('zeros.csv', table(['01', '1', '2'] * 4), classes([0, 1, 2] * 4)),
+    ('accents.csv', table(['caf\xe9', 'cafe\u0301', 'zoo'] * 4), classes([0, 0, 1] * 4)),
     ('ada.json', pairs(TWELVE), classes(TWELVE)),
+    ('ADA.JSON', pairs(TWELVE), classes(TWELVE)),
     ('strings.json', pairs(map(str, TWELVE)), classes(TWELVE)),
     ('whole.json', pairs(map(float, TWELVE)), classes(TWELVE)),
     ('floats.json', pairs(TENTHS), np.float32(TENTHS)[:, np.newaxis]),
@@ -91,7 +94,8 @@ def test_label_files_are_read_as_they_are_meant(folder, tmp_path, name, text, ex
     labels, names = read_labels(ImageFiles(str(folder())), str(tmp_path / name))
     assert_array_equal(labels, expected)
     assert labels.dtype == np.float32
-    assert names == {'zoo.csv': ['ape', 'cat', 'zebra'], 'object.json': ['ape', 'cat', 'zebra'],
+    assert names == {'zeros.csv': ['01', '1', '2'], 'accents.csv': ['caf\xe9', 'zoo'],
+                     'zoo.csv': ['ape', 'cat', 'zebra'], 'object.json': ['ape', 'cat', 'zebra'],
                      'ids.json': ['10001', '20001']}.get(name)
 
 
@@ -109,6 +113,7 @@ def test_label_files_are_read_as_they_are_meant(folder, tmp_path, name, text, ex
     ('lengths.json', pairs([[1]] * 11 + [[1, 2]]), "gives '00.png' \\[1\\] and '11.png' \\[1, 2\\]; give all images"),
     ('nan.json', pairs([[float('nan'), 1.0]] * 12), "gives '00.png' the label \\[NaN, 1.0\\], which is not finite"),
     ('nan.csv', table(['nan'] * 12), "gives '00.png' the label \"nan\", which is not finite"),
+    ('single.json', pairs([[1e39]] * 12), "gives '00.png' the label \\[1e\\+39\\], which 32 bits do not hold"),
     ('huge.json', pairs([10 ** 400] * 12), "gives '00.png' the label 10*, which is not finite"),
     ('words.json', pairs([['a', 'b']] * 12), 'which is no list of numbers'),
     ('true.json', pairs([True] * 12), 'which is neither a number nor a name'),
@@ -167,6 +172,7 @@ TWICE = ([0] * 3 + [1] * 3) * 2
     ([f'{i}/x.png' for i in TWELVE], None, sorted(TWELVE, key=str), None),
     ([f'{i}/x.png' for i in ('01', '1', '2')], None, [0, 1, 2], ['01', '1', '2']),
     ([f'{i}/x.png' for i in ('7', 'up')], None, [0, 1], ['7', 'up']),
+    ([f'{i}/x.png' for i in ('7', '8' * 200)], None, [0, 1], ['7', '8' * 200]),
     ([f'{i}/x.png' for i in ('70000', '800000')], None, [0, 1], ['70000', '800000']),
 ])
 def test_class_folders_are_those_that_differ(folder, tmp_path, names, level, expected, class_names):
@@ -197,7 +203,7 @@ def test_a_level_without_folders_as_labels_is_refused(folder):
         read_labels(ImageFiles(str(folder())), None, 1)
 
 
-@pytest.mark.parametrize('top', ['', 'top/'])
+@pytest.mark.parametrize('top', ['', 'top/', 'my/top/'])
 def test_a_dataset_json_among_the_images_gives_their_labels_unless_left(folder, tmp_path, top, caplog):
     names = [f'0000{i % 2}/img{i:08d}.png' for i in range(8)]
     caplog.set_level('INFO', 'absl')

@@ -1,6 +1,7 @@
 """Evaluating sets of images, snapshots and runs: one pass, caches, records, and the command."""
 import json
 import os
+import types
 import zipfile
 
 import numpy as np
@@ -266,6 +267,21 @@ def test_fakes_have_the_labels_given_and_latents_of_the_seed():
     latents = np.random.RandomState(7).randn(3, Gs.latent_size).astype(np.float32)
     expected = np.clip(np.rint(Gs(latents, labels).numpy() * 127.5 + 127.5), 0, 255)
     assert np.abs(images.transpose(0, 2, 3, 1) - expected).max() <= 1
+
+
+@pytest.mark.parametrize('names, wanted, order, line', [
+    ('abcd', 'abcd', [0, 1, 2, 3], ''), ('abcd', 'dcab', [3, 2, 0, 1], ''), (None, 'abcd', [0, 1, 2, 3], ''),
+    ('abcd', 'abce', [0, 1, 2, 3], "the classes of 'blobs' are a, b, c, d, the network's a, b, c, e; they are taken by"),
+    ('abc', 'abc', None, "the labels of 'blobs' have 4 components, the network's 3; classes are drawn uniformly")])
+def test_fakes_have_the_classes_of_the_reals_by_their_names(blobs, monkeypatch, caplog, names, wanted, order, line):
+    monkeypatch.setattr(blobs, 'class_names', names and [*names])
+    Gs = types.SimpleNamespace(label_size=len(wanted), class_names=tuple(wanted))
+    labels = image_sets.fake_labels(Gs, blobs, 8, seed=1)
+    if order:
+        np.testing.assert_array_equal(labels, real_labels(blobs, 8, seed=1)[:, order])
+    else:
+        np.testing.assert_array_equal(labels.sum(axis=1), np.ones(8))
+    assert line in caplog.text and bool(line) == bool(caplog.text)
 
 
 def test_gray_images_are_repeated_to_three_channels():

@@ -20,8 +20,11 @@ def test_clusters_of_chief_and_workers_are_taken():
 
 @pytest.mark.parametrize('text, found', [
     ('worker0', 'is no JSON'), ('[]', 'has no objects "cluster" and "task"'), ('{"cluster": {}}', 'has no objects'),
-    (of({'worker': ['a']}), 'names worker "a", without a host or a port'),
-    (of({'worker': ['a:x']}), 'without a host or a port'),
+    (of({'worker': ['a']}), 'names worker "a", which is no host:port'),
+    (of({'worker': ['a:x']}), 'which is no host:port'), (of({'worker': ['http://a:1']}), 'which is no host:port'),
+    (of({'worker': ['a:1', 'a:1']}), 'names several chiefs or one address twice among a:1, a:1'),
+    (of({'chief': ['a:1', 'b:1']}), 'names several chiefs or one address twice among a:1, b:1'),
+    ('[' * 100_000, 'is no JSON (maximum recursion depth'),
     (of({'worker': 'a:1'}), 'gives "a:1" for the addresses of \'worker\''),
     (of({'ps': ['a:1'], **TWO}), "machines of type 'ps'"),
     (of(type='chief'), 'says that this is a "chief", of which "cluster" has none'),

@@ -23,6 +23,10 @@ def test_each_task_is_a_worker_in_the_order_of_ranks(nodes, tasks, workers):
 @pytest.mark.parametrize('environment, sentence', [
     ({}, 'SLURM_JOB_ID is not set; start it with: srun python train.py --cluster=slurm.'),
     ({'SLURM_JOB_ID': '1'}, 'SLURM_PROCID is not set; start it with: srun python train.py --cluster=slurm.'),
+    (TASK | {'SLURM_PROCID': '1'}, 'SLURM_PROCID is 1, but n1 with 1 tasks run 1; start it with: srun python train.py '
+     '--cluster=slurm.'),
+    (TASK | {'SLURM_JOB_ID': ''}, "do not say where each task is (invalid literal for int() with base 10: ''); "
+     'start it with: srun python train.py --cluster=slurm.'),
     (TASK | {'TF_CONFIG': '{}'}, '--cluster=slurm was given and TF_CONFIG is set; drop one of them.'),
     (TASK | {'SLURM_STEP_NODELIST': 'n[1-2]', 'SLURM_STEP_TASKS_PER_NODE': '2(x2)', 'SLURM_PROCID': '1',
              'SLURMD_NODENAME': 'n2', 'SLURM_LOCALID': '0'},
