@@ -1,4 +1,5 @@
 """Measures networks and other sets of images against one set of reals, and keeps what was found in a folder."""
+import functools
 import glob
 import os
 import time
@@ -106,8 +107,8 @@ class RunEvaluation:
     def _measure(self, row, nimg, kind, images, specs, cache=None, again=False, network=None):
         start = time.perf_counter()
         of_network = [spec for spec in specs if spec.metric.sees == 'network']
-        results = self.evaluator.measure_network(
-            network, of_network, lambda count: fake_labels(network, self._reals, count, self._seed), self.minibatch, self._devices)
+        labels = functools.partial(fake_labels, network, self._reals, seed=self._seed)
+        results = self.evaluator.measure_network(network, of_network, labels, self.minibatch, self._devices)
         if of_images := [spec for spec in specs if spec not in of_network]:
             results |= self._measure_images(row, kind, images, of_images, cache)
         seconds = time.perf_counter() - start
