@@ -31,10 +31,10 @@ flags.DEFINE_string('seeds', None, 'Project images that the network makes of the
 flags.DEFINE_string('class', None, 'Search among the images of this class of a conditional network, e.g. 3 or cat.')
 flags.DEFINE_integer('steps', 1000, 'Steps of each search.', lower_bound=1)
 flags.DEFINE_integer('num_snapshots', 5, 'How many steps are kept as pictures.', lower_bound=1)
-flags.DEFINE_enum('distance', 'lpips', ['lpips', 'pixels'], 'What is made small: LPIPS, or the mean squared difference of '
-                  'pixels, which needs no file.')
-flags.DEFINE_string('lpips', None, 'An official vgg16_zhang_perceptual.pkl, which needs no --vgg16, or the vgg.pth of lpips; '
-                    'by default that is downloaded to --cache.')
+flags.DEFINE_enum('distance', 'lpips', ['lpips', 'pixels'], 'What is made small: LPIPS, or the mean squared difference '
+                  'of pixels, which needs no file.')
+flags.DEFINE_string('lpips', None, 'An official vgg16_zhang_perceptual.pkl, which needs no --vgg16, or the vgg.pth of '
+                    'lpips; by default that is downloaded to --cache.')
 flags.DEFINE_string('vgg16', None, 'vgg16-397923af.pth, or an official vgg16.pkl; by default it is downloaded to --cache.')
 flags.DEFINE_string('cache', None, 'Folder for downloads (default: ~/.cache/progan).')
 flags.DEFINE_integer('minibatch', None, 'Images searched for at once (default: by resolution).', lower_bound=1)
@@ -133,9 +133,9 @@ def check_picture(Gs, name, picture):
     """An image as the network makes them, uint8 [R, R, C]; ValueError if it has another size or other colours."""
     channels, height, width = picture.shape
     if (channels, height, width) != (Gs.num_channels, Gs.resolution, Gs.resolution):
-        kinds = {1: 'gray', 3: 'RGB'}
-        raise ValueError(f'{name} is {kinds[channels]}, {width}x{height}; this network makes {kinds[Gs.num_channels]} images of '
-                         f'{Gs.resolution}x{Gs.resolution}: convert it, align it as the training images were, and scale it.')
+        kind, wanted = ('gray' if count == 1 else 'RGB' for count in (channels, Gs.num_channels))
+        raise ValueError(f'{name} is {kind}, {width}x{height}; this network makes {wanted} images of {Gs.resolution}x'
+                         f'{Gs.resolution}: convert it, align it as the training images were, and scale it.')
     return picture.transpose(1, 2, 0)
 
 
@@ -143,16 +143,17 @@ def made(Gs, seeds):
     """The network's own images of seeds, not truncated: uint8 [N, R, R, C]"""
     from serving.generate import generate_images
     from serving.latents import of_seeds
-    labels = None if not Gs.label_size else np.tile(label_of(Gs), [len(seeds), 1])
+    from serving.selection import select
+    labels = select(FLAGS.seeds, classes=FLAGS['class'].value).labels(Gs.label_size, Gs.class_names)
     options = {'truncation': 1.0} if hasattr(Gs, 'truncate') else {}
     return np.concatenate([*generate_images(Gs, of_seeds(seeds, Gs.latent_size), labels, options=options)])
 
 
 def label_of(Gs):
-    """The label of --class, float32 [label_size], or that of the first class; None for a network without labels."""
+    """The label of --class, float32 [label_size], or None."""
     from serving.latents import labels_of, parse_classes
     if FLAGS['class'].value is None:
-        return labels_of([0], Gs.label_size)[0] if Gs.label_size else None
+        return None
     classes = parse_classes(FLAGS['class'].value, Gs.class_names)
     if len(classes) != 1:
         raise ValueError(f'--class names {len(classes)} classes; a search is among the images of one.')
@@ -231,7 +232,7 @@ def finish(found, names, targets, first, trail):
             save_state(os.path.join(folder, 'noise.npz'), {f'noise{k}': maps[i] for k, maps in enumerate(found.noise)})
         with files.replacing(os.path.join(folder, f'{found.space.file}.npy')) as partial, open(partial, 'wb') as file:
             np.save(file, latents[i:i + 1])
-        print(f'{folder}: {FLAGS.distance} {distances[i]:.4f}, pixels {errors[i]:.1f} of 255 apart (at first {first[i]:.1f})')
+        print(f'{folder}: {FLAGS.distance} {distances[i]:.4f}, pixels {errors[i]:.1f} of 255 off (at first {first[i]:.1f})')
 
 
 if __name__ == '__main__':

@@ -27,7 +27,7 @@ def learning_rate(t):
 
 
 def strength(t):
-    """How far w is moved at random at the moment t in 0..1, in standard deviations of w: from 0.05 to 0 at three quarters."""
+    """How far w is moved at random at the moment t in 0..1, in standard deviations: from 0.05 to 0 at three quarters."""
     return _STRENGTH * max(0.0, 1 - t / _STRENGTH_UNTIL) ** 2
 
 
@@ -145,8 +145,8 @@ class PixelDistance:
 class Projection:
     """The search for several targets at once, each as if it were alone.
 
-    `targets` are uint8 [N, R, R, C], `seeds` N lists of numbers that random numbers follow from; `distance` has `describe` and
-    `between`, as PixelDistance and metrics' LPIPS. `step`: how many of `steps` are done.
+    `targets` are uint8 [N, R, R, C], `seeds` N lists of numbers that random numbers follow from; `distance` has `describe`
+    and `between`, as PixelDistance and metrics' LPIPS. `step`: how many of `steps` are done.
     """
 
     def __init__(self, space, distance, targets, seeds, steps=STEPS):
