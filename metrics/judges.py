@@ -55,6 +55,11 @@ def _lpips(files, cache, devices):
     return lpips.load_lpips(path, lambda: _vgg16_file(files, cache))
 
 
+def open_lpips(files, cache):
+    """LPIPS of `files`, as open_judges takes them, or of what is downloaded to `cache`. OSError, ValueError."""
+    return _lpips(files, cache, None)
+
+
 def _classifiers(files, cache, devices):
     if not files.get('classifiers'):
         raise ValueError('ls needs classifiers of the attributes of CelebA-HQ; name the folder of their pickles with '

@@ -8,6 +8,7 @@ COMMANDS = {
     'generate': 'makes pictures and videos',
     'evaluate': 'measures networks and sets of images',
     'export': 'writes a network as a model to serve',
+    'project': 'finds the latents of given images',
     'serve_client': 'asks a server for pictures',
     'import_official': 'turns an official network file into a snapshot',
     'grade_demo': 'grades the demo',

@@ -12,7 +12,8 @@ from training.objectives.table import OBJECTIVES
 FLOORS = [('quiet', 'wording'), ('files', 'hdf5', 'pickles', 'progress', 'command_line'), ('runtime',),
           ('runs', 'presets', 'pictures'), ('config', 'data', 'networks'), ('serving', 'official'), ('metrics',),
           ('training',),
-          ('train', 'generate', 'evaluate', 'export', 'import_official', 'dataset_tool', 'serve_client', 'grade_demo')]
+          ('train', 'generate', 'evaluate', 'export', 'import_official', 'project', 'dataset_tool', 'serve_client',
+           'grade_demo')]
 FLOOR_OF = {name: height for height, names in enumerate(FLOORS) for name in names}
 TABLES = {'presets/table.py', 'networks/architectures.py', 'official/load.py', 'training/objectives/table.py',
           'config.py'}  # config.py: its defaults are the first method's.

@@ -21,8 +21,8 @@ def test_short_work_goes_without_a_word():
     assert file.getvalue() == ''
 
 
-@pytest.mark.parametrize('command', ['generate', 'evaluate', 'export', 'import_official', 'train', 'dataset_tool',
-                                     'serve_client', 'grade_demo'])
+@pytest.mark.parametrize('command', ['generate', 'evaluate', 'export', 'import_official', 'project', 'train',
+                                     'dataset_tool', 'serve_client', 'grade_demo'])
 def test_without_the_packages_a_command_says_how_to_get_them(run_command, command):
     done = run_command('-I', '-S', '-c', f'import sys; sys.path.insert(0, {str(ROOT)!r}); import {command}')
     assert done.returncode == 1 and done.stderr.count('\n') == 1, done.stderr

@@ -1,0 +1,239 @@
+"""Finds latents whose images come nearest to given ones: `python project.py --network=NET --out=DIR IMAGE ...`
+
+    python project.py --network=NET --out=DIR --dataset=DATASET --num_images=3
+    python project.py --network=NET --out=DIR --seeds=0-2      images of the network itself
+
+For each image DIR/NAME holds target.png, projection.png and earlier steps, a video, the noise maps, and w.npy (of networks
+without w: z.npy), which generate.py takes with --w (--latents).
+"""
+import runtime  # isort: skip (it must come before TensorFlow)
+
+import json
+import os
+
+import numpy as np
+from absl import flags, logging
+
+import files
+from command_line import check_needed
+from data.images import decode, to_planes
+from official.locate import find_network
+from progress import progress
+from serving.latents import parse_integers
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
+flags.DEFINE_string('results_dir', 'results', 'Folder of the runs.')
+flags.DEFINE_string('out', None, 'Folder to write.')
+flags.DEFINE_string('dataset', None, 'Data set folder whose first images are projected.')
+flags.DEFINE_integer('num_images', 3, 'How many images of --dataset.', lower_bound=1)
+flags.DEFINE_string('seeds', None, 'Project images that the network makes of these seeds, e.g. 0-2.')
+flags.DEFINE_string('class', None, 'Search among the images of this class of a conditional network, e.g. 3 or cat.')
+flags.DEFINE_integer('steps', 1000, 'Steps of each search.', lower_bound=1)
+flags.DEFINE_integer('num_snapshots', 5, 'How many steps are kept as pictures.', lower_bound=1)
+flags.DEFINE_enum('distance', 'lpips', ['lpips', 'pixels'], 'What is made small: LPIPS, or the mean squared difference '
+                  'of pixels, which needs no file.')
+flags.DEFINE_string('lpips', None, 'An official vgg16_zhang_perceptual.pkl, which needs no --vgg16, or the vgg.pth of '
+                    'lpips; by default that is downloaded to --cache.')
+flags.DEFINE_string('vgg16', None, 'vgg16-397923af.pth, or an official vgg16.pkl; by default it is downloaded to --cache.')
+flags.DEFINE_string('cache', None, 'Folder for downloads (default: ~/.cache/progan).')
+flags.DEFINE_integer('minibatch', None, 'Images searched for at once (default: by resolution).', lower_bound=1)
+flags.DEFINE_bool('video', True, 'Write a video of each search.')
+flags.DEFINE_integer('seed', 0, 'Seed of the searches.', lower_bound=0)
+flags.DEFINE_integer('max_pixels', None, 'Takes images of up to so many pixels (default: 178956970).')
+flags.DEFINE_bool('resume', False, 'Go on where an earlier call with the same arguments was stopped.')
+flags.DEFINE_bool('overwrite', False, 'Replace files that exist.')
+
+
+FRAME_STEPS, FPS = 10, 30.0  # Of the video: a frame after so many steps.
+
+
+def main(argv):
+    for flag in ('network', 'out'):
+        if not FLAGS[flag].value:
+            raise ValueError(f'--{flag} is missing; {FLAGS[flag].help[0].lower() + FLAGS[flag].help[1:]}')
+    paths = argv[1:]
+    if sum(map(bool, (paths, FLAGS.dataset, FLAGS.seeds))) != 1:
+        raise ValueError('What should be projected? Name image files, or a --dataset, or --seeds; one of them.')
+    check_needed('--dataset', FLAGS.dataset, ('num_images',))
+    check_needed('--distance=lpips', FLAGS.distance == 'lpips', ('lpips', 'vgg16', 'cache'))
+    for path in filter(None, (FLAGS.lpips, FLAGS.vgg16, FLAGS.dataset)):
+        if not os.path.exists(path):
+            raise FileNotFoundError(f'There is no {path}; give what exists.')
+    source = find_network(FLAGS.network, FLAGS.results_dir)
+    seeds = parse_integers(FLAGS.seeds) if FLAGS.seeds else []
+    names, pictures = [f'seed{seed:04d}' for seed in seeds], None
+    if not seeds:
+        names, pictures = dataset_images() if FLAGS.dataset else (names_of(paths), [*map(read_picture, paths)])
+    files.check_folder(FLAGS.out)
+    if not FLAGS.resume:
+        for name in names:
+            files.check_new(os.path.join(FLAGS.out, name, 'projection.png'), FLAGS.overwrite)
+    os.makedirs(FLAGS.out, exist_ok=True)
+    with files.locked(FLAGS.out, 'projected into', 'wait for it, or give another --out'):
+        files.sweep(FLAGS.out)
+        project(source, names, pictures, seeds)
+
+
+def names_of(paths):
+    """A folder's name for each image file: that of the file, numbered where several share one."""
+    names = []
+    for path in paths:
+        stem = name = os.path.splitext(os.path.basename(path))[0]
+        while name in names:
+            name = f'{stem}-{names.count(stem) + sum(other.startswith(f"{stem}-") for other in names) + 1}'
+        names.append(name)
+    return names
+
+
+def read_picture(path):
+    """uint8 [C, H, W]"""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'There is no file {path}; give image files.')
+    try:
+        return to_planes(decode(path, FLAGS.max_pixels))
+    except ValueError as error:
+        raise ValueError(f"'{path}' {error}") from error
+
+
+def dataset_images():
+    """(names, images uint8 [C, R, R]) of the first images of --dataset."""
+    from data.tfrecords import Dataset
+    dataset = Dataset(FLAGS.dataset)
+    indices = range(min(FLAGS.num_images, dataset.num_images))
+    return [f'image{i:04d}' for i in indices], [*dataset.read(0, np.asarray(indices))]
+
+
+def project(source, names, pictures, seeds):
+    """Searches for all targets, batch by batch, and prints a line for each."""
+    from official.locate import load_network, suit_threads
+    from serving.generate import default_minibatch
+    from serving.projection import PixelDistance, space_of
+    suit_threads(source)
+    Gs = load_network(source, names=['Gs']).Gs
+    targets = [check_picture(Gs, *pair) for pair in zip(names, pictures, strict=True)] if pictures else made(Gs, seeds)
+    space = space_of(Gs, label_of(Gs))
+    if FLAGS.distance == 'pixels':
+        distance = PixelDistance()
+    else:
+        from metrics.downloads import default_cache
+        from metrics.judges import open_lpips
+        distance = open_lpips({'lpips': FLAGS.lpips, 'vgg16': FLAGS.vgg16}, FLAGS.cache or default_cache())
+    wanted = [i for i, name in enumerate(names) if not (FLAGS.resume and is_done(space, name))]
+    if len(wanted) < len(names):
+        logging.info('%d of %d images are projected already', len(names) - len(wanted), len(names))
+    size = FLAGS.minibatch or max(default_minibatch(Gs.resolution) // 4, 1)
+    network = files.sha256(source)
+    for start in range(0, len(wanted), size):
+        batch = wanted[start:start + size]
+        search(space, distance, [names[i] for i in batch], np.stack([targets[i] for i in batch]), batch, network)
+
+
+def check_picture(Gs, name, picture):
+    """An image as the network makes them, uint8 [R, R, C]; ValueError if it has another size or other colours."""
+    channels, height, width = picture.shape
+    if (channels, height, width) != (Gs.num_channels, Gs.resolution, Gs.resolution):
+        kind, wanted = ('gray' if count == 1 else 'RGB' for count in (channels, Gs.num_channels))
+        raise ValueError(f'{name} is {kind}, {width}x{height}; this network makes {wanted} images of {Gs.resolution}x'
+                         f'{Gs.resolution}: convert it, align it as the training images were, and scale it.')
+    return picture.transpose(1, 2, 0)
+
+
+def made(Gs, seeds):
+    """The network's own images of seeds, not truncated: uint8 [N, R, R, C]"""
+    from serving.generate import generate_images
+    from serving.latents import of_seeds
+    from serving.selection import select
+    labels = select(FLAGS.seeds, classes=FLAGS['class'].value).labels(Gs.label_size, Gs.class_names)
+    options = {'truncation': 1.0} if Gs.has_w else {}
+    return np.concatenate([*generate_images(Gs, of_seeds(seeds, Gs.latent_size), labels, options=options)])
+
+
+def label_of(Gs):
+    """The label of --class, float32 [label_size], or None."""
+    from serving.latents import labels_of, parse_classes
+    if FLAGS['class'].value is None:
+        return None
+    classes = parse_classes(FLAGS['class'].value, Gs.class_names)
+    if len(classes) != 1:
+        raise ValueError(f'--class names {len(classes)} classes; a search is among the images of one.')
+    return labels_of(classes, Gs.label_size)[0]
+
+
+def is_done(space, name):
+    return os.path.exists(os.path.join(FLAGS.out, name, f'{space.file}.npy'))
+
+
+def search(space, distance, names, targets, numbers, network):
+    """Projects one batch; its state is written with each snapshot, and taken up with --resume."""
+    from serving.projection import Projection
+    found = Projection(space, distance, targets, [[FLAGS.seed, number] for number in numbers], FLAGS.steps)
+    path, key = os.path.join(FLAGS.out, 'search.npz'), json.dumps([names, network, FLAGS.distance, FLAGS.steps, FLAGS.seed])
+    trail = {0: found.points}
+    if FLAGS.resume and os.path.exists(path):
+        trail = take_up(found, path, key) or trail
+    first = np.abs(found.images(trail[0]) - targets.astype(np.float32)).mean(axis=(1, 2, 3))
+    snapshots = {FLAGS.steps * (i + 1) // FLAGS.num_snapshots for i in range(FLAGS.num_snapshots)}
+    with progress(range(found.step, FLAGS.steps), FLAGS.steps, 'steps', f'{names[0]}{" .." * (len(names) > 1)}',
+                  found.step) as steps:
+        for _ in steps:
+            found.advance()
+            if found.step % FRAME_STEPS == 0:
+                trail[found.step] = found.points
+            if found.step in snapshots:
+                save_images(found.images(), names, f'step{found.step:04d}.png')
+                save_state(path, {'key': np.array(key), 'trail': np.array([*trail]), 'points': np.stack([*trail.values()]),
+                                  **found.state()})
+    finish(found, names, targets, first, [*trail.values()])
+    if os.path.exists(path):
+        os.remove(path)
+
+
+def take_up(found, path, key):
+    """Restores a search from its file -> {step: points} so far; None where the file is that of another search."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            state = dict(file)
+        if str(state['key']) != key:
+            logging.info('%s is that of other images or settings; starting anew', path)
+            return None
+        found.restore(state)
+        return dict(zip(state['trail'].tolist(), state['points'], strict=True))
+    except Exception as error:  # A damaged file raises anything.
+        raise ValueError(f'{path} cannot be taken up ({error}); remove it to start its images anew.') from error
+
+
+def save_state(path, arrays):
+    with files.replacing(path) as partial, open(partial, 'wb') as file:
+        np.savez(file, **arrays)
+
+
+def save_images(images, names, file):
+    from pictures.pictures import save_png
+    for name, image in zip(names, images, strict=True):
+        save_png(image, os.path.join(FLAGS.out, name, file))
+
+
+def finish(found, names, targets, first, trail):
+    """Writes what was found for each image, its latent at last: a folder that has one is done."""
+    from pictures.videos import save_video
+    images, distances, latents = found.images(), found.distances(), np.asarray(found.space.latents(found.points))
+    errors = np.abs(images - targets.astype(np.float32)).mean(axis=(1, 2, 3))
+    save_images(targets, names, 'target.png')
+    save_images(images, names, 'projection.png')
+    if FLAGS.video:
+        frames = np.stack([found.images(points) for points in trail], axis=1)  # With the noise maps of the end.
+    for i, name in enumerate(names):
+        folder = os.path.join(FLAGS.out, name)
+        if FLAGS.video:
+            save_video((np.concatenate([targets[i], frame], axis=1) for frame in frames[i]),
+                       os.path.join(folder, 'projection.mp4'), FPS)
+        if found.noise:
+            save_state(os.path.join(folder, 'noise.npz'), {f'noise{k}': maps[i] for k, maps in enumerate(found.noise)})
+        with files.replacing(os.path.join(folder, f'{found.space.file}.npy')) as partial, open(partial, 'wb') as file:
+            np.save(file, latents[i:i + 1])
+        print(f'{folder}: {FLAGS.distance} {distances[i]:.4f}, pixels {errors[i]:.1f} of 255 off (at first {first[i]:.1f})')
+
+
+if __name__ == '__main__':
+    runtime.run(main)
