@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from networks.growth import downscale, split_lod
+from serving.generate import to_uint8
 
 STEPS = 1000
 _REGULARIZER = 1e5
@@ -173,7 +174,8 @@ class Projection:
 
     def _update_once(self, moves):
         with tf.GradientTape() as tape:
-            found = self._distance.between(self._distance.describe(self._made(self._points + moves)), self._target)
+            made = pixels(self._made(self._points + moves))
+            found = self._distance.between(self._distance.describe(made), self._target)
             loss = tf.reduce_sum(found + _REGULARIZER * noise_regularizer([tf.convert_to_tensor(x) for x in self._noise]))
         gradients = tape.gradient(loss, [variable.value for variable in self._variables],
                                   unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -183,7 +185,7 @@ class Projection:
         return found
 
     def _made(self, points):
-        return pixels(self.space.images(points, [tf.convert_to_tensor(maps) for maps in self._noise]))
+        return self.space.images(points, [tf.convert_to_tensor(maps) for maps in self._noise])
 
     @property
     def points(self):
@@ -197,12 +199,13 @@ class Projection:
 
     def images(self, points=None):
         """The images of the search's points, or of others, with its noise maps: uint8 [N, R, R, C]"""
-        made = self._show(tf.constant(self.points if points is None else points)).numpy()
-        return np.clip(np.rint(made), 0, 255).astype(np.uint8)
+        made = self._show(tf.constant(self.points if points is None else points))
+        return to_uint8(made, self.space.Gs.half_up).numpy()
 
     def distances(self):
         """Of `images` as they are, not rounded: float32 [N]"""
-        return self._distance.between(self._distance.describe(self._show(tf.constant(self.points))), self._target).numpy()
+        made = pixels(self._show(tf.constant(self.points)))
+        return self._distance.between(self._distance.describe(made), self._target).numpy()
 
     def state(self):
         """{name: array}, all that the search goes on with."""
