@@ -80,6 +80,8 @@ def located():
     if FLAGS.save_statistics:
         check_new(FLAGS.save_statistics, overwrite=True)  # As the table: the same command again goes on after a stop.
     check_folder(FLAGS.output_dir or '.')
+    if FLAGS.scratch and not os.path.isdir(FLAGS.scratch):
+        raise NotADirectoryError(f'--scratch={FLAGS.scratch} is no folder; give one that exists.')
     if FLAGS.fake:
         return None
     if FLAGS.network:

@@ -10,7 +10,9 @@ from files import sha256
 
 def default_cache():
     """Returns the folder for downloads and features of reals: $XDG_CACHE_HOME/progan, or ~/.cache/progan."""
-    return os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'progan')
+    home = os.path.expanduser('~')
+    above = os.environ.get('XDG_CACHE_HOME') or os.path.join(home if home != '~' else '.', '.cache')  # Some have no home.
+    return os.path.join(above, 'progan')
 
 
 def obtain(cache, url, what, option, inspect, name=None):
@@ -23,10 +25,10 @@ def obtain(cache, url, what, option, inspect, name=None):
     path = os.path.join(cache, name or os.path.basename(url))
     record = path + '.sha256'
     if not os.path.exists(path):
-        os.makedirs(cache, exist_ok=True)
         logging.info('Downloading %s to %s, once', url, cache)
         partial = f'{path}.{os.getpid()}.partial'
         try:
+            os.makedirs(cache, exist_ok=True)
             with urllib.request.urlopen(url, timeout=30) as response, open(partial, 'wb') as file:
                 while block := response.read(1 << 20):
                     file.write(block)

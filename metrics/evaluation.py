@@ -1,9 +1,11 @@
 """Measures networks and sets of images by several metrics, in one pass over each set."""
+import hashlib
 import os
 
 import numpy as np
+from absl import logging
 
-from files import replacing
+from files import replacing, sha256
 
 
 class Evaluator:
@@ -76,10 +78,7 @@ class _Features:
 
     def __init__(self, inception, path):
         self._inception, self._path, self._new = inception, path, []
-        try:
-            self._stored = np.load(path, mmap_mode='r') if path and os.path.exists(path) else None
-        except (ValueError, EOFError) as error:
-            raise ValueError(f'the cached features in {path} are damaged; remove that file.') from error
+        self._stored = _stored(path) if path and os.path.isfile(path) else None
         self.known = 0 if self._stored is None else len(self._stored)
 
     def take(self, images, position, count):
@@ -94,6 +93,24 @@ class _Features:
     def save(self):
         if not self._path or not self._new or self.known:
             return
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        with replacing(self._path) as partial, open(partial, 'wb') as file:
-            np.save(file, np.concatenate(self._new))
+        try:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            with replacing(self._path) as partial:
+                with open(partial, 'wb') as file:
+                    np.save(file, np.concatenate(self._new))
+                with open(partial, 'ab') as file:
+                    file.write(bytes.fromhex(sha256(partial)))
+        except OSError as error:  # What was measured counts without it.
+            logging.warning('the features of the reals are not kept: %s', error)
+
+
+def _stored(path):
+    """The features in a file, float32 [N, D]; None where its last 32 bytes are not the SHA-256 of those before."""
+    try:
+        data = np.memmap(path, mode='r')
+        if hashlib.sha256(data[:-32]).digest() == data[-32:].tobytes():
+            return np.load(path, mmap_mode='r')
+    except (ValueError, OSError):
+        pass
+    logging.warning('the cached features in %s are damaged, or of an earlier release; they are computed anew', path)
+    return None

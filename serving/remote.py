@@ -5,6 +5,7 @@ import http.client
 import importlib.util
 import io
 import json
+import re
 import signal
 import sys
 import urllib.error
@@ -28,7 +29,7 @@ def connect(server, model, minibatch):
     try:
         url = urllib.parse.urlsplit(server if rest else f'grpc://{server}')
         known = bool(url.hostname) and (url.scheme in ('http', 'https') if rest else bool(url.port) and not url.path)
-        known = known and url.port != 0
+        known = known and url.port != 0 and re.fullmatch(r'[!-~]+', server) and not {*server} & {*'?#'}
     except ValueError:
         known = False
     if not known:
@@ -191,7 +192,7 @@ class Rest(_Service):
         except (http.client.HTTPException, ConnectionError) as error:
             raise self._problem(f'does not speak HTTP ({_words(str(error))}); for the gRPC port write HOST:PORT without '
                                 f'http://, for REST the other port, by default http://HOST:8501') from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # The latter for no name of the network.
             raise self._problem(f'does not answer ({_words(str(getattr(error, "reason", error)))}); is the server '
                                 f'running?') from error
         if len(text) > self.most_bytes:

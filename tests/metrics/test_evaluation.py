@@ -162,6 +162,32 @@ def test_cached_features_give_the_same_values_without_a_look_at_the_images(graph
     assert_allclose(cached.statistics()[1], computed.statistics()[1])
 
 
+@pytest.mark.parametrize('damage', [
+    lambda data: b'', lambda data: data[:200], lambda data: data[:-32], lambda data: data[:-50] + b'\1' + data[-49:]])
+def test_cached_features_that_are_not_what_was_written_are_computed_anew(graph_file, tmp_path, caplog, damage):
+    path, specs = tmp_path / 'features.npy', parse_specs('fid', 8)
+
+    def measured():
+        evaluator = Evaluator(specs, 16, inception=Inception(graph_file))
+        evaluator.measure('reals', by_eights(random_images(0, 8)), cache=str(path))
+        return evaluator.statistics()[1]
+
+    expected, whole = measured(), path.read_bytes()
+    path.write_bytes(damage(whole))
+    np.testing.assert_array_equal(measured(), expected)
+    assert 'are damaged, or of an earlier release; they are computed anew' in caplog.text and path.read_bytes() == whole
+    os.remove(path)
+    os.mkfifo(path)  # It would never begin.
+    np.testing.assert_array_equal(measured(), expected)
+
+
+def test_features_that_cannot_be_kept_lose_nothing_else(graph_file, tmp_path, caplog):
+    (tmp_path / 'file').write_bytes(b'')
+    evaluator = Evaluator(parse_specs('fid', 8), 16, inception=Inception(graph_file))
+    evaluator.measure('reals', by_eights(random_images(0, 8)), cache=str(tmp_path / 'file' / 'features.npy'))
+    assert 'the features of the reals are not kept: ' in caplog.text and len(evaluator.statistics()) == 2
+
+
 def test_kid_precision_and_recall_look_at_no_real_twice(graph_file, blobs, tmp_path):
     inception = Inception(graph_file)
     evaluation = RunEvaluation(str(tmp_path), parse_specs('kid-150,pr-150'), 16, blobs, inception=inception)

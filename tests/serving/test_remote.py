@@ -216,7 +216,8 @@ def test_servers_that_never_finish_end_at_the_deadline(prefix, pieces):
 
 @pytest.mark.parametrize('server', ['', 'localhost', 'localhost:', 'localhost:x', 'localhost:0', 'localhost:99999', ':8500',
                                     'http://', 'http://localhost:x', 'http://localhost:99999', 'ftp://localhost:21',
-                                    'file:///etc/passwd', 'http://[::1', 'localhost:8500/v1', 'http://localhost:0'])
+                                    'file:///etc/passwd', 'http://[::1', 'http://a b:1', 'http://höhe:1', 'localhost:1\n',
+                                    'a:1?b', 'localhost:8500/v1', 'http://localhost:0'])
 def test_what_is_no_address_is_refused(server):
     with pytest.raises(ValueError, match=r'is no address; write HOST:PORT for gRPC, .*, or http://HOST:PORT for REST'):
         connect(server, 'progan', 1)
