@@ -75,6 +75,9 @@ class TrainConfig:
     histograms: bool = False             # Histograms of all weights to TensorBoard.
     metrics: str = ''                    # Metrics at every network snapshot, e.g. 'swd-1000,msssim'; '': none.
     inception: str | None = None         # Local file of the Inception graph, for metrics that need it.
+    vgg16: str | None = None             # The same of VGG16 (vgg16-397923af.pth), for ppl and pr_vgg16.
+    lpips: str | None = None             # The same of LPIPS (vgg16_zhang_perceptual.pkl, or vgg.pth), for ppl.
+    classifiers: str | None = None       # Folder of the pickled classifiers of attributes, for ls.
     graph: bool = False                  # The graph of the training step to TensorBoard.
     verbose: bool = False                # Log a line every iteration, not just every tick.
     jit: bool = False                    # Compile losses and gradients with XLA.

@@ -4,7 +4,8 @@
     python evaluate.py --network=FILE.h5 --real=DATASET --metrics=swd,msssim --num_images=1000
     python evaluate.py --real=DATASET --fake=DATASET|FOLDER|ZIP --metrics=fid,kid,pr --num_images=10000
 
-Metrics: swd, msssim, fid, is, kid, pr, each with a number of images of its own if one follows, as in fid-50k.
+Metrics: swd, msssim, fid, is, kid, pr, ppl_zfull, ppl_wfull, ppl_zend, ppl_wend, ppl2_wend, pr_vgg16, ls, each with a
+number of images of its own if one follows, as in fid-50k; also fid50k, is50k and pr50k3.
 """
 import runtime  # isort: skip (it must come before TensorFlow)
 
@@ -25,13 +26,17 @@ flags.DEFINE_string('network', None, 'Score one snapshot.')
 flags.DEFINE_string('real', None, 'Real images: a data set, a folder or a zip file. Default: what the run trained on.')
 flags.DEFINE_string('fake', None, 'Score these images instead of a network\'s: a data set, a folder or a zip file.')
 flags.DEFINE_integer('max_pixels', None, 'Takes pictures of up to so many pixels (default: 178956970).')
-flags.DEFINE_string('metrics', 'swd,msssim', 'Metrics, e.g. swd,msssim,fid,is,kid,pr or swd-16k,fid-10k,fid-50k.')
+flags.DEFINE_string('metrics', 'swd,msssim', 'Metrics, e.g. swd,msssim,fid,is,kid,pr or swd-16k,fid-50k,ppl2_wend.')
 flags.DEFINE_integer('num_images', None, 'Images of each set for metrics that name no number (default: the paper\'s).',
                      lower_bound=1)
 flags.DEFINE_bool('mirror', None, 'Flip reals left-right with probability 0.5 (default: as the run trained).')
 flags.DEFINE_integer('seed', 0, 'Seeds latents, the choice of reals, patches and directions.', lower_bound=0)
 flags.DEFINE_string('inception', None, 'inception-2015-12-05.tgz or its .pb; by default it is downloaded to --cache.')
 flags.DEFINE_string('inception_sha256', None, 'Refuse an Inception file with another SHA-256.')
+flags.DEFINE_string('vgg16', None, 'vgg16-397923af.pth or an official vgg16.pkl; by default it is downloaded to --cache.')
+flags.DEFINE_string('lpips', None, 'An official vgg16_zhang_perceptual.pkl, which needs no --vgg16, or the vgg.pth of '
+                    'lpips; by default that is downloaded to --cache.')
+flags.DEFINE_string('classifiers', None, 'Folder of the 40 official pickles that classify CelebA-HQ\'s attributes, for ls.')
 flags.DEFINE_string('statistics', None, 'Use these FID statistics of reals (.npz with mu and sigma).')
 flags.DEFINE_string('save_statistics', None, 'Write the FID statistics of the reals to this .npz (needs fid in --metrics).')
 flags.DEFINE_string('cache', None, 'Folder for the Inception graph and features of reals (default: ~/.cache/progan).')
@@ -47,12 +52,18 @@ def main(argv):
         raise ValueError(f'{argv[1]!r} is not a flag; did you mean --network={argv[1]}?')
     if sum(value is not None for value in (FLAGS.run, FLAGS.network, FLAGS.fake)) > 1:
         raise ValueError('--run, --network and --fake each name what to score; give one of them.')
-    from metrics.table import parse_specs
+    from metrics.table import parse_specs, refuse_blind
     specs = parse_specs(FLAGS.metrics, FLAGS.num_images)
     if not specs:
         raise ValueError('--metrics names no metric; for example, --metrics=swd,msssim.')
     with_features = any(spec.needs_inception for spec in specs)
     check_needed('fid, is, kid or pr in --metrics', with_features, ('inception', 'inception_sha256'))
+    taken = {name for spec in specs for name in spec.judges}
+    check_needed('ppl or pr_vgg16 in --metrics', taken & {'lpips', 'vgg16'}, ('vgg16',))
+    check_needed('ppl in --metrics', 'lpips' in taken, ('lpips',))
+    check_needed('ls in --metrics', 'classifiers' in taken, ('classifiers',))
+    if FLAGS.fake:
+        refuse_blind(specs, FLAGS.fake)
     of_reals = any('real_statistics' in spec.metric.takes for spec in specs)
     check_needed('fid in --metrics', of_reals, ('statistics', 'save_statistics'))
     sources = located()
@@ -63,7 +74,7 @@ def main(argv):
 
 def located():
     """(paths, run_dir): the snapshots to score, newest first, and the folder they are in; OSError for what is not there."""
-    for path in (FLAGS.real, FLAGS.fake, FLAGS.inception, FLAGS.statistics):
+    for path in (FLAGS.real, FLAGS.fake, FLAGS.inception, FLAGS.vgg16, FLAGS.lpips, FLAGS.classifiers, FLAGS.statistics):
         if path and not os.path.exists(path):
             raise FileNotFoundError(f'There is no {path}; give what exists.')
     if FLAGS.save_statistics:
@@ -78,32 +89,16 @@ def located():
     return [path for _, path in reversed(runs.snapshots(run_dir))] or [find_network(run_dir)], run_dir
 
 
-def with_inception(specs):
-    """Opens the Inception graph if a metric needs it. -> the specs that can be measured, the graph or None."""
-    needing = [spec for spec in specs if spec.needs_inception]
-    if not needing:
-        return specs, None
-    from metrics import inception
-    from serving.generate import first_devices
-    try:
-        path = FLAGS.inception or inception.obtain(cache())
-        if FLAGS.inception_sha256:
-            inception.check(path, FLAGS.inception_sha256)
-        return specs, inception.Inception(path, first_devices(FLAGS.devices))
-    except OSError as error:
-        if needing == specs or FLAGS.inception:
-            raise
-        logging.warning('Without %s: %s', ', '.join(map(str, needing)), error)
-        return [spec for spec in specs if spec not in needing], None
-
-
 def score_networks(specs, held, paths, run_dir):
     """Measures snapshots, which are in one folder. -> (RunEvaluation, rows); locks go to `held`."""
     from metrics.image_sets import open_images
+    from metrics.table import check_network
     from official.locate import load_network, suit_threads
 
     suit_threads(paths[0])
-    resolution = load_network(paths[0], names=['Gs']).Gs.resolution
+    newest = load_network(paths[0], names=['Gs']).Gs
+    check_network(specs, newest)
+    resolution = newest.resolution
     in_run = os.path.exists(os.path.join(run_dir, 'config.json'))
     if FLAGS.real:
         reals, mirror = open_images(FLAGS.real, resolution, FLAGS.max_pixels), False
@@ -151,17 +146,20 @@ def score_images(specs, held):
 def make(folder, specs, resolution, reals, mirror, held):
     """The RunEvaluation that the flags describe; its folder is locked before it reads what is on record."""
     from metrics.frechet_inception_distance import load_statistics
+    from metrics.judges import open_judges
     from metrics.run_evaluation import RunEvaluation
     from serving.generate import first_devices
-    specs, graph = with_inception(specs)
+    devices = first_devices(FLAGS.devices)
+    files = {name: FLAGS[name].value for name in ('inception', 'inception_sha256', 'vgg16', 'lpips', 'classifiers')}
+    specs, judges = open_judges(specs, files, cache(), devices, go_on=True)
     if FLAGS.save_statistics and not any('real_statistics' in spec.metric.takes for spec in specs):
         raise ValueError('--save_statistics needs the Inception graph; give it with --inception.')
     os.makedirs(folder, exist_ok=True)
     held.enter_context(locked(folder, 'evaluated', 'wait for it, or give another --output_dir', 'metrics.lock'))
     return RunEvaluation(
-        folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, graph,
-        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch,
-        first_devices(FLAGS.devices), FLAGS.minibatch)
+        folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, None,
+        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch, devices, FLAGS.minibatch,
+        judges)
 
 
 def report(evaluation, rows):
@@ -183,7 +181,7 @@ def report(evaluation, rows):
 
 def cache():
     """The folder for what is worth keeping between evaluations."""
-    from metrics.inception import default_cache
+    from metrics.downloads import default_cache
     return FLAGS.cache or default_cache()
 
 

@@ -119,7 +119,7 @@ def export_keras(folder, Gs, D, lod):
     finally:
         Gs.lod.assign(before)
     loaded = keras.saving.load_model(path)
-    return lambda inputs: to_uint8(loaded.generate(**inputs, lod=loaded.stored_lod)).numpy()
+    return lambda inputs: to_uint8(loaded.generate(**inputs, lod=loaded.stored_lod), loaded.half_up).numpy()
 
 
 def export_tflite(folder, Gs, D, lod):

@@ -36,7 +36,7 @@ def grade_digits():
     classes = np.repeat(np.arange(Gs.label_size), FLAGS.num_images // Gs.label_size)
     labels = labels_of(classes, Gs.label_size)
     latents = np.random.RandomState(0).randn(len(classes), Gs.latent_size).astype(np.float32)
-    fakes = to_uint8(Gs.generate(latents, labels, lod=float(Gs.lod.numpy()))).numpy()
+    fakes = to_uint8(Gs.generate(latents, labels, lod=float(Gs.lod.numpy())), Gs.half_up).numpy()
 
     held_out, recognised = recognise(reals.reshape(len(reals), -1), real_classes, fakes.reshape(len(fakes), -1))
     hits = np.array([np.mean(recognised[classes == c] == c) for c in range(Gs.label_size)])

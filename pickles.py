@@ -9,6 +9,7 @@ import io
 import math
 import os
 import pickletools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,12 +39,18 @@ _TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 
 @dataclass(frozen=True)
 class Kind:
-    """What the pickles of one kind may hold beside plain containers, numbers, text and arrays of numbers."""
+    """What the pickles of one kind may hold beside plain containers, numbers, text and arrays of numbers.
+
+    Functions of `calls` get the pickled arguments, `elsewhere` the pickled reference; both check them and raise Refused.
+    """
     noun: str                                    # 'network', in sentences.
     max_bytes: int                               # Of a file.
-    names: dict = field(default_factory=dict)    # {(module, name): INSTANCE or DICT}
+    names: dict = field(default_factory=dict)    # {(module, name): INSTANCE, DICT, or a word for a Name}
     foreign: dict = field(default_factory=dict)  # {package: what a file is that names something of it}
     old: bool = False                            # Whether protocols 0 and 1 are read, and bytes as the keys of a dict.
+    calls: dict = field(default_factory=dict)    # {word for a Name: function of the arguments with which it is called}
+    elsewhere: Callable | None = None            # What a reference to something beside the pickle stands for.
+    attributes: bool = False                     # Whether ordered dicts may have attributes, which are passed over.
 
 
 INSTANCE, DICT = 'instance', 'OrderedDict'  # What a name of a Kind stands for: a class of Instances, an ordered dict.
@@ -77,7 +84,8 @@ class _DType:
 
 
 @dataclass(frozen=True)
-class _Name:
+class Name:
+    """What a module and a name of the file stand for, a word; nothing is looked up."""
     value: str
 
 
@@ -86,6 +94,11 @@ def read(path, kind):
 
     Raises FileNotFoundError, or ValueError saying in one sentence what the file holds that it should not.
     """
+    return read_by(path, kind, parse)
+
+
+def read_by(path, kind, parse):
+    """What `parse(bytes, kind)` makes of a file, with the same errors; `parse` raises Refused."""
     if not os.path.isfile(path):
         raise FileNotFoundError(f'There is no file {path}; give the path of the pickle of a {kind.noun}.')
     if os.path.getsize(path) > kind.max_bytes:
@@ -100,10 +113,20 @@ def read(path, kind):
 
 def parse(data, kind):
     """The same from bytes; raises Refused."""
-    guess = _guess(data)
-    if guess or not kind.old and data[:1] != b'\x80':  # Protocol 2 and later.
-        raise Refused(f'is not the pickle of a {kind.noun}: it starts with {data[:12]!r}{guess}')
+    value, end = parse_first(data, kind)
+    if end != len(data):
+        raise Refused(f'has {len(data) - end} bytes after the end of its pickle')
+    return value
+
+
+def parse_first(data, kind, start=0):
+    """The pickle that begins at a byte, whatever follows. -> (what it holds, where it ends); raises Refused."""
+    first = data[start:start + 32]
+    guess = _guess(first)
+    if guess or not kind.old and first[:1] != b'\x80':  # Protocol 2 and later.
+        raise Refused(f'is not the pickle of a {kind.noun}: it starts with {first[:12]!r}{guess}')
     machine, file = _Machine(kind, budget=2 * len(data)), io.BytesIO(data)
+    file.seek(start)
     try:
         for _ in range(_MAX_OPERATIONS):
             opcode = pickletools.code2op[file.read(1).decode('latin1')]
@@ -119,9 +142,7 @@ def parse(data, kind):
             raise Refused(f'has over {_MAX_OPERATIONS} pickle operations, more than any {kind.noun}')
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise Refused(f'is truncated or damaged near byte {file.tell()} ({type(error).__name__})') from error
-    if file.tell() != len(data):
-        raise Refused(f'has {len(data) - file.tell()} bytes after the end of its pickle')
-    return machine.result()
+    return machine.result(), file.tell()
 
 
 def _guess(data):
@@ -191,12 +212,14 @@ class _Machine:
             stack.append(self._name(module, name))
         elif opcode == 'NEWOBJ':
             arguments, cls = self._pop(), self._pop()
-            if cls not in (_Name(INSTANCE), _Name(DICT)) or arguments != ():
+            if cls not in (Name(INSTANCE), Name(DICT)) or arguments != ():
                 raise Refused(f'makes {_describe(cls)} as an object, which no {self.kind.noun} needs')
-            stack.append(Instance() if cls == _Name(INSTANCE) else {})
+            stack.append(Instance() if cls == Name(INSTANCE) else {})
         elif opcode == 'REDUCE':
             arguments, function = self._pop(), self._pop()
             stack.append(self._call(function, arguments))
+        elif opcode == 'BINPERSID' and self.kind.elsewhere:
+            stack.append(self.kind.elsewhere(self._pop()))
         elif opcode == 'BUILD':
             state = self._pop()
             self._build(self._top(object), state)
@@ -237,12 +260,12 @@ class _Machine:
         return value
 
     def _call(self, function, arguments):
-        if not isinstance(function, _Name) or not isinstance(arguments, tuple):
+        if not isinstance(function, Name) or not isinstance(arguments, tuple):
             raise Refused(f'calls {_describe(function)}, which is not a function')
         match function.value, arguments:
             case 'encode', (str() as text, 'latin1'):
                 return self._bytes(text)
-            case '_reconstruct', (_Name('ndarray'), (0,), b'b' | 'b'):
+            case '_reconstruct', (Name('ndarray'), (0,), b'b' | 'b'):
                 return Array()
             case 'dtype', (str() as code, False | 0, True | 1):
                 if code not in _DTYPES:
@@ -259,6 +282,8 @@ class _Machine:
                 self._spend(len(pairs))
                 items = [item for key, value in pairs for item in (key, value)]
                 return self._set_items({}, items)
+        if function.value in self.kind.calls:
+            return self.kind.calls[function.value](*arguments)
         raise Refused(f'calls {function.value} with arguments that no {self.kind.noun} gives it')
 
     def _build(self, target, state):
@@ -270,6 +295,8 @@ class _Machine:
             case _DType(), (3, '<' | '>' | '|' as order, None, None, None, -1, -1, 0):
                 if order != '|':
                     target.value = target.value.newbyteorder(order)
+            case dict(), dict() if self.kind.attributes:
+                pass
             case _:
                 raise Refused(f'gives {_describe(target)} a state that no {self.kind.noun} gives it')
 
@@ -278,7 +305,7 @@ class _Machine:
             raise Refused('is damaged: it names something by what is not text')
         value = _NAMES.get((module, name)) or self.kind.names.get((module, name))
         if value:
-            return _Name(value)
+            return Name(value)
         package = module.split('.')[0]
         if package in self.kind.foreign:
             raise Refused(self.kind.foreign[package])
@@ -307,6 +334,6 @@ def _array(data, dtype, shape, order):
 
 
 def _describe(value):
-    if isinstance(value, _Name):
+    if isinstance(value, Name):
         return repr(value.value)
     return f'something of type {type(value).__name__.strip("_")}'

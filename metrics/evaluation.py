@@ -9,12 +9,13 @@ from files import replacing
 class Evaluator:
     """Holds one metric per spec, fed together; Inception sees each image once, whatever needs its features.
 
-    `num_reals`: how many different reals there are, for metrics that look at none twice. `real_statistics` and `scratch`
-    are for the metrics that take them.
+    `num_reals`: how many different reals there are, for metrics that look at none twice. `real_statistics`, `scratch` and
+    the networks of `judges`, {name: network}, are for the metrics that take them.
     """
 
-    def __init__(self, specs, resolution, seed=0, inception=None, num_reals=None, real_statistics=None, scratch=None):
-        given = {'resolution': resolution, 'real_statistics': real_statistics, 'scratch': scratch,
+    def __init__(self, specs, resolution, seed=0, inception=None, num_reals=None, real_statistics=None, scratch=None,
+                 judges=None):
+        given = {'resolution': resolution, 'real_statistics': real_statistics, 'scratch': scratch, **(judges or {}),
                  'random': None}  # Until a set begins.
         self._metrics = {}
         for spec in specs:
@@ -57,10 +58,10 @@ class Evaluator:
         features.save()
         return {spec: self._by_column(spec, self._metrics[spec].end()) for spec in specs}
 
-    def measure_network(self, Gs, specs, minibatch, devices):
-        """Lets the metrics that see a network look at it. -> {spec: {column: value}}."""
+    def measure_network(self, Gs, specs, labels, minibatch, devices):
+        """Lets the metrics that see a network look at it, each with labels(number of images). -> {spec: {column: value}}."""
         return {spec: self._by_column(spec, self._metrics[spec].measure_network(
-            Gs, spec.num_images, minibatch, self._seed, devices)) for spec in specs}
+            Gs, labels(spec.num_images), minibatch, self._seed, devices)) for spec in specs}
 
     def _by_column(self, spec, values):
         return dict(zip(self._metrics[spec].columns, values, strict=True))

@@ -2,15 +2,13 @@
 import io
 import os
 import tarfile
-import urllib.error
-import urllib.request
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 from google.protobuf.message import DecodeError
 
 from files import read, sha256
+from metrics import downloads
 from serving.generate import first_devices
 
 # The bucket behind http://download.tensorflow.org, which offers no https of its own.
@@ -20,51 +18,9 @@ _MOST = 2 ** 29  # Bytes, packed or not: the published archive holds less than h
 INPUT, FEATURES, LOGITS = 'ExpandDims:0', 'pool_3:0', 'softmax/logits/MatMul'
 
 
-def default_cache():
-    """Returns the folder for downloads and features of reals: $XDG_CACHE_HOME/progan, or ~/.cache/progan."""
-    return os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'progan')
-
-
 def obtain(cache, url=URL):
-    """Returns the path of the archive in the folder `cache`, downloading it if it is not there.
-
-    Its publisher states no checksum, so the one of the first download is recorded beside it, as `sha256sum`
-    prints it, and every later use is checked against that. OSError if the download fails.
-    """
-    path = os.path.join(cache, os.path.basename(url))
-    record = path + '.sha256'
-    if not os.path.exists(path):
-        os.makedirs(cache, exist_ok=True)
-        logging.info('Downloading %s to %s, once', url, cache)
-        partial = f'{path}.{os.getpid()}.partial'
-        try:
-            with urllib.request.urlopen(url, timeout=30) as response, open(partial, 'wb') as file:
-                while block := response.read(1 << 20):
-                    file.write(block)
-            read_graph(partial)
-            with open(record, 'w') as file:
-                file.write(f'{sha256(partial)}  {os.path.basename(path)}\n')
-            os.replace(partial, path)
-        except (ValueError, OSError) as error:
-            reason = getattr(error, 'reason', error)
-            raise OSError(f'cannot download the Inception graph from {url} ({reason}); '
-                          f'give a copy of {os.path.basename(url)} with --inception=FILE, '
-                          'or for training with --set=train.inception=FILE.') from error
-        finally:
-            if os.path.exists(partial):
-                os.remove(partial)
-    if os.path.exists(record):
-        with open(record) as file:
-            check(path, file.read().split()[0])
-    return path
-
-
-def check(path, expected):
-    """Raises ValueError unless the file's SHA-256 is the expected one."""
-    found = sha256(path)
-    if found != expected.lower():
-        raise ValueError(f'{path} has SHA-256 {found}, expected {expected}; '
-                         'replace it, or remove it to download it again.')
+    """Returns the path of the archive in the folder `cache`, downloading it if it is not there; see downloads.obtain."""
+    return downloads.obtain(cache, url, 'the Inception graph', 'inception', read_graph)
 
 
 def read_graph(path):

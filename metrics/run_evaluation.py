@@ -7,11 +7,12 @@ import tensorflow as tf
 
 import files
 from files import sha256_of
+from metrics.downloads import default_cache
 from metrics.evaluation import Evaluator
 from metrics.image_sets import fake_images, fake_labels, real_images
-from metrics.inception import Inception, default_cache, obtain
+from metrics.judges import open_judges
 from metrics.records import Records
-from metrics.table import parse_specs
+from metrics.table import check_network, parse_specs, refuse_blind
 from progress import progress
 from serving.generate import default_minibatch
 
@@ -24,22 +25,24 @@ class RunEvaluation:
 
     The reals' own row is measured when the first set is. Metrics that ask for other reals (SWD) get a second row,
     for as many reals that follow in the stream, measured as if they were fakes: the floor of what a network can reach.
-    `reals` may be None where no metric needs them; `cache` is a folder for their features. ValueError if a metric lacks
-    what it needs.
+    `reals` may be None where no metric needs them; `cache` is a folder for their features. `judges`, {name: network} as
+    `open_judges` gives them, are for the metrics that take them. ValueError if a metric lacks what it needs.
     """
 
     def __init__(self, folder, specs, resolution, reals=None, seed=0, mirror=False, inception=None, real_statistics=None,
-                 cache=None, scratch=None, devices=None, minibatch=None):
+                 cache=None, scratch=None, devices=None, minibatch=None, judges=None):
         self.specs, self.resolution, self.minibatch = specs, resolution, minibatch or default_minibatch(resolution)
         self.folder, self._reals, self._seed, self._mirror = folder, reals, seed, mirror
-        self._inception_sha256 = inception and inception.sha256[:16]
+        judges = (judges or {}) | ({'inception': inception} if inception else {})
+        inception = judges.get('inception')
+        self._sha256 = {name: judge.sha256[:16] for name, judge in judges.items()}
         self._cache, self._devices = cache, devices
         self._needs_reals = [spec for spec in specs if spec.metric.needs_reals
                              and not (real_statistics and 'real_statistics' in spec.metric.takes)]
         if self._needs_reals and reals is None:
             raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real.')
         self.evaluator = Evaluator(
-            specs, resolution, seed, inception, reals and reals.num_images, real_statistics, scratch)
+            specs, resolution, seed, inception, reals and reals.num_images, real_statistics, scratch, judges)
         self._settings = {'resolution': resolution, 'reals': None, 'seed': seed}
         if reals:
             self._settings |= {'reals': reals.name, 'reals_sha256': reals.fingerprint(), 'mirror': mirror}
@@ -58,9 +61,8 @@ class RunEvaluation:
         and there is none.
         """
         specs = self.specs if again else self.missing(row, nimg)
-        blind = [spec for spec in specs if spec.metric.sees == 'network' and network is None]
-        if blind:
-            raise ValueError(f'{blind[0]} looks at a network, {row!r} is a set of images; leave it out of --metrics.')
+        if network is None:
+            refuse_blind(specs, row)
         if not specs:
             return {}
         self.measure_reals(specs)
@@ -71,6 +73,7 @@ class RunEvaluation:
         if Gs.resolution != self.resolution:
             raise ValueError(f'the network makes images of {Gs.resolution}x{Gs.resolution}, the reals are '
                              f'{self.resolution}x{self.resolution}; choose reals of its resolution.')
+        check_network(self.specs, Gs)
 
         def images(count):
             labels = fake_labels(Gs, self._reals, count, self._seed)
@@ -103,7 +106,9 @@ class RunEvaluation:
     def _measure(self, row, nimg, kind, images, specs, cache=None, again=False, network=None):
         start = time.perf_counter()
         of_network = [spec for spec in specs if spec.metric.sees == 'network']
-        results = self.evaluator.measure_network(network, of_network, self.minibatch, self._devices)
+        results = self.evaluator.measure_network(
+            network, of_network, lambda count: fake_labels(network, self._reals, count, self._seed), self.minibatch,
+            self._devices)
         if of_images := [spec for spec in specs if spec not in of_network]:
             results |= self._measure_images(row, kind, images, of_images, cache)
         seconds = time.perf_counter() - start
@@ -126,8 +131,7 @@ class RunEvaluation:
     def _settings_of(self, spec):
         """What a value of this spec depends on."""
         settings = dict(self._settings)
-        if spec.needs_inception:
-            settings['inception_sha256'] = self._inception_sha256
+        settings |= {f'{name}_sha256': sha256 for name, sha256 in self._sha256.items() if name in spec.judges}
         if self._statistics and 'real_statistics' in spec.metric.takes:
             settings['statistics_sha256'] = self._statistics
         return settings
@@ -161,7 +165,7 @@ class RunEvaluation:
         count = max([spec.num_images for spec in specs if spec.needs_inception], default=0)
         if not self._cache or not count:
             return None
-        name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._inception_sha256}-{count}'
+        name = (f'{self._reals.name}-{self._settings["reals_sha256"]}-{self._sha256.get("inception")}-{count}'
                 f'-seed{self._seed}{"-mirror" * self._mirror}.npy')
         return os.path.join(self._cache, 'features', name)
 
@@ -171,10 +175,11 @@ def fingerprint_of_arrays(arrays):
     return sha256_of(array.tobytes() for array in arrays)[:16]
 
 
-def during_training(run_dir, dataset, mirror, names, inception_file=None):
-    """The RunEvaluation of a run while it trains; evaluate.py finds its records and measures nothing again."""
-    specs, graph = parse_specs(names), None
-    if any(spec.needs_inception for spec in specs):
-        graph = Inception(inception_file or obtain(default_cache()))
-    return RunEvaluation(run_dir, specs, dataset.resolution, dataset, mirror=mirror, inception=graph,
-                         cache=default_cache())
+def during_training(run_dir, dataset, mirror, options):
+    """The RunEvaluation of a run while it trains; evaluate.py finds its records and measures nothing again.
+
+    `options`: the config's section train.
+    """
+    files = {name: getattr(options, name) for name in ('inception', 'vgg16', 'lpips', 'classifiers')}
+    specs, judges = open_judges(parse_specs(options.metrics), files, default_cache())
+    return RunEvaluation(run_dir, specs, dataset.resolution, dataset, mirror=mirror, cache=default_cache(), judges=judges)

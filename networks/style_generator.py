@@ -18,7 +18,7 @@ class StyleGenerator(GeneratorNetwork):
     A subclass builds its layers in `build_synthesis`, and makes images of w in `synthesize`.
     """
     measured_with = {'truncation': 1.0, 'noise': 'random'}
-    has_w = True
+    has_w = half_up = True
 
     @property
     def noise_sizes(self) -> list[int]:

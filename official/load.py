@@ -36,6 +36,24 @@ def load_official(path, names=NAMES, dtype=None):
     return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=0)
 
 
+def load_discriminator(path):
+    """The discriminator of a .pkl that holds this one network, as the classifiers of metrics are; errors as above."""
+    state = one_state(path)
+    _check_version(path, state)
+    reader = _reader(path, 'D', state)
+    return reader.build(path, 'D', *reader.describe(path, 'D', state), dtype=None)
+
+
+def one_state(path):
+    """The state of the one network in a pickle; ValueError for anything else."""
+    content = pickles.read(path, NETWORKS)
+    if not isinstance(content, pickles.Instance) or content.state is None:
+        several = isinstance(content, tuple | list)
+        found = f'{len(content)} items' if several else f'one {type(content).__name__}'
+        raise ValueError(f'{path} holds {found}; expected is one network, as the files of metrics have it.')
+    return content.state
+
+
 def _states(path):
     content = pickles.read(path, NETWORKS)
     if not (isinstance(content, tuple | list) and len(content) == 3

@@ -12,9 +12,10 @@ from networks.growth import downscale
 from runtime import two_at_a_time
 
 
-def to_uint8(images):
-    """About [-1, 1] -> uint8: rint(x * 127.5 + 127.5), half to even, clipped to 0..255."""
-    return tf.cast(tf.clip_by_value(tf.round(images * 127.5 + 127.5), 0.0, 255.0), tf.uint8)
+def to_uint8(images, half_up=False):
+    """About [-1, 1] -> uint8: rint(x * 127.5 + 127.5), half to even or up, clipped to 0..255."""
+    levels = tf.floor(images * 127.5 + 128.0) if half_up else tf.round(images * 127.5 + 127.5)
+    return tf.cast(tf.clip_by_value(levels, 0.0, 255.0), tf.uint8)
 
 
 def first_devices(count=None):
@@ -50,9 +51,9 @@ def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, d
     calls = 2 if on_cpu and two_at_a_time(Gs.settings.fmap_max) else 1
     if on_cpu:
         _check_memory(Gs, min(minibatch, len(latents)), min(calls * len(devices), -(-len(latents) // minibatch)))
-    # The first device has the network; each other one gets a copy of it.
-    functions = [_generator_on(device, Gs, lod, shrink, options, copy=i > 0) for i, device in enumerate(devices)]
-    return _run(functions, calls, latents, labels, minibatch)
+    functions = on_devices(Gs, devices, lambda network: _generator(network, lod, shrink, options))
+    rows = (slice(i, i + minibatch) for i in range(0, len(latents), minibatch))
+    return run_all(functions, ((latents[some], labels[some]) for some in rows), calls)
 
 
 def check_options(Gs, options):
@@ -84,40 +85,54 @@ def check_inputs(Gs, latents, labels):
     return latents, labels
 
 
-def _generator_on(device, Gs, lod, shrink, options, copy):
-    """A traced function (latents, labels) -> uint8 pictures, an array, that runs on `device`."""
-    network = Gs
-    if copy:
-        with tf.device(device):
-            network = copy_of(Gs)
-
-    @tf.function(input_signature=[tf.TensorSpec([None, Gs.latent_size]), tf.TensorSpec([None, Gs.label_size])])
+def _generator(network, lod, shrink, options):
+    """A traced function (latents, labels) -> uint8 pictures."""
+    @tf.function(input_signature=[tf.TensorSpec([None, network.latent_size]), tf.TensorSpec([None, network.label_size])])
     def generate(latents, labels):
-        return to_uint8(downscale(network.generate(latents, labels, lod, **options), shrink))
+        return to_uint8(downscale(network.generate(latents, labels, lod, **options), shrink), network.half_up)
+    return generate
 
-    def on_device(latents, labels):
+
+def on_devices(Gs, devices, build):
+    """One function per device: what `build(network)` makes, a tf.function of arrays, with arrays as its results.
+
+    The first device has the network; each other one gets a copy of it.
+    """
+    def on(device, copy):
         with tf.device(device):
-            return generate(latents, labels).numpy()
-    return on_device
+            function = build(copy_of(Gs) if copy else Gs)
+
+        def run(*arrays):
+            with tf.device(device):
+                return tf.nest.map_structure(lambda tensor: tensor.numpy(), function(*arrays))
+        return run
+    return [on(device, copy=i > 0) for i, device in enumerate(devices)]
 
 
-def _run(functions, calls, latents, labels, minibatch):
-    # `calls` threads per device; one more minibatch in its queue hides what the consumer does with the first.
+def run_all(functions, minibatches, calls=1):
+    """Calls the functions, one per device, in turn with the minibatches, tuples of arrays -> iterator of results, in order.
+
+    `calls`: how many run at a time on a device. ValueError where one does not fit into the memory.
+    """
+    # One more minibatch in a device's queue hides what the consumer does with the first.
     pools = [concurrent.futures.ThreadPoolExecutor(calls) for _ in functions]
+    largest = 0
 
-    def submit(i, start):
-        k, rows = i % len(functions), slice(start, start + minibatch)
-        return pools[k].submit(functions[k], latents[rows], labels[rows])
+    def submit(i, arrays):
+        nonlocal largest
+        largest = max(largest, len(arrays[0]))
+        k = i % len(functions)
+        return pools[k].submit(functions[k], *arrays)
 
     try:
-        starts = enumerate(range(0, len(latents), minibatch))
-        pending = [submit(*item) for item in itertools.islice(starts, (calls + 1) * len(functions))]
+        numbered = enumerate(minibatches)
+        pending = [submit(*item) for item in itertools.islice(numbered, (calls + 1) * len(functions))]
         while pending:
             yield pending.pop(0).result()
-            pending += [submit(*item) for item in itertools.islice(starts, 1)]
+            pending += [submit(*item) for item in itertools.islice(numbered, 1)]
     except tf.errors.ResourceExhaustedError as error:
-        raise ValueError(f'A minibatch of {min(minibatch, len(latents))} images does not fit into the memory; '
-                         f'use --minibatch={max(minibatch // 2, 1)} or less.') from error
+        raise ValueError(f'A minibatch of {largest} images does not fit into the memory; '
+                         f'use --minibatch={max(largest // 2, 1)} or less.') from error
     finally:
         for pool in pools:
             pool.shutdown(cancel_futures=True)

@@ -29,7 +29,7 @@ def generator(Gs, lod):
         specs.append(tf.TensorSpec([None, Gs.label_size], tf.float32, name='labels'))
 
     def images(latents, labels=None):
-        return to_uint8(Gs.generate(latents, labels, lod=lod))
+        return to_uint8(Gs.generate(latents, labels, lod=lod), Gs.half_up)
     return tf.function(images, input_signature=specs)
 
 

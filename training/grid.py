@@ -34,6 +34,7 @@ class Grid:
         self.captions = captions_of(self.labels, dataset.class_names)
         self.reals = tile(images.transpose(0, 2, 3, 1), self.size, self.captions)  # uint8 [H, W, C]
         self.latents = random_state.randn(len(images), Gs.latent_size).astype(np.float32)
+        self._half_up = Gs.half_up
         # One function for all ticks: there is a graph per level, fading or not.
         self._generate = tf.function(lambda latents, labels, level, fade: Gs(latents, labels, level=level, fade=fade))
 
@@ -43,4 +44,4 @@ class Grid:
         fade = fade and tf.constant(fade)
         parts = [self._generate(self.latents[i:i + minibatch], self.labels[i:i + minibatch], level, fade)
                  for i in range(0, len(self.latents), minibatch)]
-        return tile(to_uint8(upscale(tf.concat(parts, 0), 2 ** level)).numpy(), self.size, self.captions)
+        return tile(to_uint8(upscale(tf.concat(parts, 0), 2 ** level), self._half_up).numpy(), self.size, self.captions)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import runs
 from data.tfrecords import open_dataset
-from metrics.table import parse_specs
+from metrics.table import check_network, parse_specs
 from official.locate import load_network
 from training import disk
 from training.devices import POLICIES, sum_over_workers, worker
@@ -36,13 +36,14 @@ def build(config, strategy, init_from=None, dataset=None, devices=None):
     devices = devices or strategy.num_replicas_in_sync
     if data.label_size and not dataset.label_size:
         raise ValueError(f"The run trains with labels, but data set '{data.name}' has none; drop cond from --config.")
-    parse_specs(options.metrics)
+    specs = parse_specs(options.metrics)
     schedule = Schedule(dataset.resolution, devices, **dataclasses.asdict(config.schedule),
                         Gs_decay=options.Gs_decay)
     phases = schedule.phases(options.total_kimg * 1000)
     with strategy.scope():
         state = make_state(dataset, config.network, POLICIES[options.precision], options.seed,
                            **dataclasses.asdict(config.optimizer))
+    check_network(specs, state.Gs)
     for _, _, phase in phases:
         check_groups(phase, devices, state.D.group_size)
     start = Start()

@@ -17,7 +17,7 @@ class Maintenance:
         self._report = Reporter(run_dir, position.nimg, total_nimg, options.graph)
         self._grid = Grid(state.Gs, dataset, options.grid, options.grid_layout, options.seed)
         save_png(self._grid.reals, os.path.join(run_dir, 'reals.png'))
-        self._evaluation = during_training(run_dir, dataset, mirror, options.metrics, options.inception)
+        self._evaluation = during_training(run_dir, dataset, mirror, options)
         self.say = self._report.say
 
     def save_fakes(self, lod):

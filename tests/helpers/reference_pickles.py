@@ -17,7 +17,7 @@ class EasyDict(dict):
 
 
 def pickled(networks_as_states, module, protocol):
-    """Pickles states as instances of `module`.Network; `components` of a state, {key: state}, as further ones."""
+    """Pickles states, or one, as instances of `module`.Network; `components` of a state, {key: state}, as further ones."""
     cls = type('Network', (), {'__module__': module, '__getstate__': lambda self: self.state})
 
     def network(state):
@@ -32,7 +32,8 @@ def pickled(networks_as_states, module, protocol):
     there[module].Network, there['dnnlib.util'].EasyDict = cls, EasyDict
     sys.modules.update(there)
     try:
-        return pickle.dumps(tuple(map(network, networks_as_states)), protocol)
+        one = isinstance(networks_as_states, dict)
+        return pickle.dumps(network(networks_as_states) if one else tuple(map(network, networks_as_states)), protocol)
     finally:
         for name in there:
             del sys.modules[name]

@@ -6,27 +6,33 @@ import zipfile
 
 import numpy as np
 import pytest
+import small_vgg16
 import tensorflow as tf
 from numpy.testing import assert_allclose
 from PIL import Image
+from reference_pickles import pickled, stylegan_state
 from small_inception import small_graph
 
 import config as configs
 from data.tfrecords import Dataset
 from metrics import image_sets
+from metrics import precision_recall_vgg16 as half
 from metrics.evaluation import Evaluator
 from metrics.frechet_inception_distance import frechet_distance, load_statistics, statistics
 from metrics.image_sets import Pictures, fake_images, open_images, real_images, real_labels
 from metrics.inception import Inception
 from metrics.inception_score import inception_score
 from metrics.kernel_inception_distance import kernel_inception_distance
+from metrics.lpips import load_lpips
 from metrics.metric import Metric
 from metrics.ms_ssim import ms_ssim
+from metrics.perceptual_path_length import WFull
 from metrics.precision_recall import precision_recall
 from metrics.records import table
 from metrics.run_evaluation import RunEvaluation
 from metrics.sliced_wasserstein import SlicedWasserstein
 from metrics.table import METRICS, Spec, label, parse_specs
+from networks import stylegan
 from networks.progan import Discriminator, Generator
 from networks.snapshot import save_snapshot
 from serving.generate import generate_images
@@ -90,6 +96,8 @@ def test_presets_of_the_reference_are_known_by_name():
     assert parse_specs('fid-10k,fid-50k') == specs(fid=10000) + specs(fid=50000)
     assert parse_specs('swd,fid') == parse_specs('swd-16k,fid-10k')
     assert [str(spec) for spec in parse_specs('swd-16k,fid-50k,is-500')] == ['swd-16k', 'fid-50k', 'is-500']
+    assert [str(spec) for spec in parse_specs('fid50k,is50k,pr50k3,ppl_zfull,ppl2_wend,ls')] == [
+        'fid-50k', 'is-50k', 'pr_vgg16-50k', 'ppl_zfull-100k', 'ppl2_wend-50k', 'ls-200k']
     assert label(parse_specs('swd,msssim', 500)) == 'swd-msssim-500'
     assert label(parse_specs('swd-16k,fid-50k')) == 'swd-16k-fid-50k'
 
@@ -204,10 +212,8 @@ class Brightness(Metric):
     name, sees, columns = 'brightness', 'network', ('Brightness',)
     default_count = 24
 
-    def measure_network(self, Gs, num_images, minibatch, seed, devices):
-        random = np.random.RandomState([seed, 9])
-        labels = np.eye(Gs.label_size)[random.randint(Gs.label_size, size=num_images)]
-        latents = random.randn(num_images, Gs.latent_size)
+    def measure_network(self, Gs, labels, minibatch, seed, devices):
+        latents = np.random.RandomState([seed, 9]).randn(len(labels), Gs.latent_size)
         return [np.mean([*generate_images(Gs, latents, labels, minibatch=minibatch, devices=devices)])]
 
 
@@ -217,10 +223,11 @@ def brightness(blobs, tmp_path, monkeypatch):
     return RunEvaluation(str(tmp_path), parse_specs('msssim-16,brightness'), 16, blobs, minibatch=8)
 
 
-def test_a_metric_of_the_network_is_measured_beside_those_of_images_and_once(brightness):
+def test_a_metric_of_the_network_is_measured_with_the_reals_labels_beside_those_of_images_and_once(brightness, blobs):
     Gs = networks(0)[2]
     found = brightness.measure_network('network', 1000, Gs)
-    assert found['Brightness'] == Brightness().measure_network(Gs, 24, 8, 0, None)[0] and 0 < found['MS-SSIM'] < 1
+    expected = Brightness().measure_network(Gs, real_labels(blobs, 24), 8, 0, None)[0]
+    assert found['Brightness'] == expected and 0 < found['MS-SSIM'] < 1
     assert brightness.measure_network('network', 1000, Gs) == {}
     header, reals, network = table(
         brightness.records, [('Reals', None), ('network', 1000)], brightness.specs).splitlines()
@@ -321,6 +328,25 @@ def test_pictures_that_cannot_be_used_are_refused_by_name(pictures, tmp_path):
         open_images(str(tmp_path / 'empty'))
 
 
+class Corner:
+    """Stands for VGG16: some pixels."""
+    sha256 = 64 * 'a'
+
+    def describe(self, images):
+        return images[:, :, :2, :2].reshape(-1, 12).astype(np.float32) / 64
+
+
+def test_precision_and_recall_of_vgg16_are_those_of_its_features_of_both_sets(blobs, tmp_path):
+    evaluation = RunEvaluation(str(tmp_path), parse_specs('pr_vgg16-150'), 16, blobs, judges={'vgg16': Corner()})
+    fakes = random_images(1, 150)
+    found = evaluation.measure('set', None, lambda count: by_eights(fakes))
+    a, b = (Corner().describe(images).astype(np.float16)
+            for images in (np.concatenate([*real_images(blobs, 64, 64)]), fakes))
+    expected = [half.inside(b, a, half.squared_radii(a)).mean(), half.inside(a, b, half.squared_radii(b)).mean()]
+    assert_allclose(list(found.values()), expected)
+    assert [record['vgg16_sha256'] for record in records(tmp_path)] == 2 * [16 * 'a']
+
+
 # The command
 
 def records(folder):
@@ -376,6 +402,30 @@ def test_a_run_is_scored_newest_first_once_and_resumes(run_dir, graph_file, run_
     assert (run_dir / 'metric-swd-msssim-fid-is-kid-pr-48.txt').read_text().splitlines()[:-1] == text.splitlines()[:-1]
 
 
+def test_a_stylegan_is_measured_by_its_papers_metrics(run_command, tmp_path):
+    pairs, linear = small_vgg16.random_weights()
+    (tmp_path / 'vgg16_zhang_perceptual.pkl').write_bytes(small_vgg16.official(pairs, linear))
+    (tmp_path / 'classifiers').mkdir()
+    D = stylegan.Discriminator(resolution=32, fmap_base=16, fmap_max=4, seed=0)
+    state = pickled(stylegan_state(D), 'dnnlib.tflib.network', 4)
+    for i in range(40):
+        (tmp_path / 'classifiers' / f'celebahq-classifier-{i:02d}.pkl').write_bytes(state)
+    Gs = stylegan.Generator(resolution=32, fmap_base=16, fmap_max=4, latent_size=4, dlatent_size=4, mapping_fmaps=4, seed=0)
+    save_snapshot(str(tmp_path / 'network.h5'), Gs, D, Gs, nimg=5000)
+    result = run_command('evaluate.py', f'--network={tmp_path / "network.h5"}', '--metrics=ppl_wfull-6,ls-24',
+                         '--minibatch=6', f'--lpips={tmp_path / "vgg16_zhang_perceptual.pkl"}', f'--output_dir={tmp_path}',
+                         f'--classifiers={tmp_path / "classifiers"}', f'--cache={tmp_path / "cache"}')
+    assert result.returncode == 0, result.stderr
+    header, row = (line.split() for line in result.stdout.splitlines()[:2])
+    assert header == ['Snapshot', 'Time_eval', 'PPL_wfull', 'LS_z', 'LS_w'] and row[0] == 'network.h5'
+    found = {record['metric']: record for record in records(tmp_path)}
+    lpips = load_lpips(str(tmp_path / 'vgg16_zhang_perceptual.pkl'))
+    expected = WFull(lpips).measure_network(Gs, np.zeros([6, 0], np.float32), 6, 0, None)[0]
+    assert_allclose(found['ppl_wfull-6']['values']['PPL_wfull'], expected, rtol=0.05)
+    assert found['ppl_wfull-6']['lpips_sha256'] == lpips.sha256[:16] and 'classifiers_sha256' in found['ls-24']
+    assert not (tmp_path / 'cache').exists()
+
+
 def test_two_sets_of_pictures_are_compared_and_without_inception_the_other_metrics_run(
         pictures, run_command, tmp_path, monkeypatch):
     monkeypatch.setenv('https_proxy', 'http://127.0.0.1:9')  # Nobody listens there: no download.
@@ -391,6 +441,8 @@ def test_two_sets_of_pictures_are_compared_and_without_inception_the_other_metri
     (['--run=0', '--fake=pictures'], '--run, --network and --fake each name what to score; give one of them'),
     (['--metrics='], '--metrics names no metric'),
     (['--metrics=fid,sdw'], "unknown metric 'sdw'"),
+    (['--metrics=ls', '--classifiers=absent'], 'There is no absent; give what exists'),
+    (['--metrics=ppl_zend', '--fake=tests'], "ppl_zend-100k looks at a network, 'tests' is a set of images"),
 ])
 def test_mistakes_end_in_one_sentence(run_command, arguments, sentence):
     result = run_command('evaluate.py', *arguments)

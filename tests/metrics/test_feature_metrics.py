@@ -5,8 +5,10 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from places import GOLDENS
 
 from metrics import frechet_inception_distance as fid
+from metrics import precision_recall_vgg16 as half
 from metrics.frechet_inception_distance import FID
 from metrics.inception_score import InceptionScore, inception_score
 from metrics.kernel_inception_distance import KID, kernel_inception_distance, squared_mmd
@@ -264,3 +266,29 @@ def test_too_few_images_are_refused(metric):
         metric.begin('fakes')
         metric.feed(features(0, 1))
         metric.end()
+
+
+# Precision and recall in float16
+
+def test_radii_and_neighbours_in_float16_are_the_references():
+    golden = np.load(GOLDENS / 'stylegan' / 'metrics.npz')
+    reals, fakes = (golden[f'pr/{kind}'].astype(np.float16) for kind in ('real', 'fake'))
+    radii = half.squared_radii(reals)
+    expected = golden['pr/real_radii'][:, 0]
+    # A sum in another order may round to the neighbour.
+    assert np.all(np.abs(radii.view(np.int16).astype(int) - expected.view(np.int16)) <= 1)
+    assert np.mean(radii == expected) > 0.98
+    precise, recalled = half.inside(fakes, reals, radii), half.inside(reals, fakes, half.squared_radii(fakes))
+    for found, which in (precise, 'precision'), (recalled, 'recall'):
+        assert np.sum(found != golden[f'pr/{which}_per_sample'][:, 0].astype(bool)) <= 1
+        assert_allclose(found.mean(), golden[f'pr/{which}'][0], atol=0.006)
+
+
+def test_distances_beyond_float16_are_nobodys_neighbours():
+    far = np.full([5, 4096], 5, np.float16)
+    assert not half.inside(far, far, half.squared_radii(far)).any()
+
+
+def test_too_few_images_for_radii_in_float16_are_told():
+    with pytest.raises(ValueError, match='more than 3 images of each set, found 3'):
+        half.squared_radii(np.zeros([3, 8], np.float16))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
+from places import GOLDENS
 
 from data.tfrecords import Dataset
 from networks.progan import Generator
@@ -21,6 +22,12 @@ def test_network_output_is_rounded_half_to_even_and_clipped():
     values = np.array([-2, -1, 0, 1, 2, 1 / 255, -1 / 255], np.float32)
     assert_array_equal(to_uint8(values), [0, 0, 128, 255, 255, 128, 127])
     assert_array_equal(to_uint8((np.array([0.5, 1.5, 2.5], np.float32) - 127.5) / 127.5), [0, 2, 2])
+
+
+def test_stylegans_pictures_round_halves_up_as_its_reference_does():
+    golden = np.load(GOLDENS / 'stylegan' / 'metrics.npz')
+    assert_array_equal(to_uint8(golden['uint8/x'], half_up=True), golden['uint8/out'])
+    assert np.any(to_uint8(golden['uint8/x']) != golden['uint8/out'])
 
 
 def test_tiles_go_row_by_row():
