@@ -39,10 +39,10 @@ class Classifiers:
                                  f'{paths[0]} at {self._channels} of {self.resolution}; give classifiers that are alike.')
 
     def __call__(self, images):
-        """float32 [N, R, R, C] in [-1, 1], of the classifiers' resolution -> float32 [N, number of classifiers]"""
+        """uint8 [N, R, R, C], R the classifiers' resolution -> float32 [N, number of classifiers]"""
         if images.shape[-1] == 1:
             images = tf.repeat(images, self._channels, axis=-1)
-        return tf.stack([network.discriminate(images, lod)[0] for network, lod in self._networks], axis=1)
+        return tf.stack([network.judge(images, lod=lod)[0] for network, lod in self._networks], axis=1)
 
 
 def labelled_by(classifiers, Gs):
@@ -54,6 +54,5 @@ def labelled_by(classifiers, Gs):
         w = Gs.map(latents, labels)
         images = Gs.synthesize(w, level, fade, noise=Gs.noise_of('random', latents, level))
         images = at_most(Gs.at_full_resolution(images, level), classifiers.resolution)
-        images = tf.cast(to_uint8(images, Gs.half_up), tf.float32) / 127.5 - 1
-        return w[:, -1], classifiers(images)
+        return w[:, -1], classifiers(to_uint8(images, Gs.half_up))
     return labelled

@@ -204,3 +204,13 @@ class DiscriminatorNetwork(Network):
         """Judges full-resolution images [N, R, R, C] as the network of `lod` sees them."""
         level, fade = split_lod(lod)
         return self(downscale(images, 2 ** level), labels, level=level, fade=fade)
+
+    def judge(self, images, labels=None, lod=0.0):
+        """The same of any number of pictures uint8 [N, R, R, C]: in full groups, where the first repeat for missing ones."""
+        n = tf.shape(images)[0]
+        group = tf.minimum(self.group_size, n)
+        padded = -(-n // tf.maximum(group, 1)) * group
+        rows = tf.range(padded) % tf.maximum(n, 1)
+        images, labels = tf.gather(images, rows), None if labels is None else tf.gather(labels, rows)
+        scores, logits = self.discriminate(tf.cast(images, tf.float32) / 127.5 - 1.0, lod, labels)
+        return scores[:n], logits[:n]

@@ -52,7 +52,7 @@ def signatures(Gs, D, lod, freeze=False, classes=True):
     seeds = tf.TensorSpec([None], tf.int64, name='seeds')
 
     judged = [images, *(labels if D.judges_labels else [])]
-    discriminate = tf.function(lambda images, labels=None: _discriminate(D, images, labels, lod), input_signature=judged)
+    discriminate = tf.function(lambda images, labels=None: D.judge(images, labels, lod), input_signature=judged)
     if freeze:  # All signatures call one function: the constants are there once.
         generate, discriminate = map(_frozen, (generate, discriminate))
 
@@ -86,17 +86,6 @@ def encode_png(images):
     """uint8 [N, H, W, C] -> PNG files, string [N]."""
     # Level 1: at 1024x1024 the default takes about ten times as long and saves an eighth of the bytes.
     return tf.map_fn(lambda image: tf.io.encode_png(image, compression=1), images, fn_output_signature=tf.string)
-
-
-def _discriminate(D, images, labels, lod):
-    """Scores of any number of images; minibatch stddev gets full groups, the missing images repeat the first ones."""
-    n = tf.shape(images)[0]
-    group = tf.minimum(D.group_size, n)
-    padded = -(-n // tf.maximum(group, 1)) * group
-    rows = tf.range(padded) % tf.maximum(n, 1)
-    images, labels = tf.gather(images, rows), None if labels is None else tf.gather(labels, rows)
-    scores, logits = D.discriminate(tf.cast(images, tf.float32) / 127.5 - 1.0, lod, labels)
-    return scores[:n], logits[:n]
 
 
 def freeze_variables(function):

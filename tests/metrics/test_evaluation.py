@@ -10,7 +10,6 @@ import small_vgg16
 import tensorflow as tf
 from numpy.testing import assert_allclose
 from PIL import Image
-from reference_pickles import pickled, stylegan_state
 from small_inception import small_graph
 
 import config as configs
@@ -29,7 +28,7 @@ from metrics.ms_ssim import ms_ssim
 from metrics.perceptual_path_length import WFull
 from metrics.precision_recall import precision_recall
 from metrics.records import table
-from metrics.run_evaluation import RunEvaluation
+from metrics.run_evaluation import RunEvaluation, during_training
 from metrics.sliced_wasserstein import SlicedWasserstein
 from metrics.table import METRICS, Spec, label, parse_specs
 from networks import stylegan
@@ -402,27 +401,28 @@ def test_a_run_is_scored_newest_first_once_and_resumes(run_dir, graph_file, run_
     assert (run_dir / 'metric-swd-msssim-fid-is-kid-pr-48.txt').read_text().splitlines()[:-1] == text.splitlines()[:-1]
 
 
-def test_a_stylegan_is_measured_by_its_papers_metrics(run_command, tmp_path):
-    pairs, linear = small_vgg16.random_weights()
-    (tmp_path / 'vgg16_zhang_perceptual.pkl').write_bytes(small_vgg16.official(pairs, linear))
-    (tmp_path / 'classifiers').mkdir()
+@pytest.fixture(scope='module')
+def lpips_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp('lpips') / 'vgg16_zhang_perceptual.pkl'
+    path.write_bytes(small_vgg16.official(*small_vgg16.random_weights()))
+    return str(path)
+
+
+def test_the_path_length_of_a_stylegan_is_measured_and_recorded(run_command, lpips_file, tmp_path):
     D = stylegan.Discriminator(resolution=32, fmap_base=16, fmap_max=4, seed=0)
-    state = pickled(stylegan_state(D), 'dnnlib.tflib.network', 4)
-    for i in range(40):
-        (tmp_path / 'classifiers' / f'celebahq-classifier-{i:02d}.pkl').write_bytes(state)
     Gs = stylegan.Generator(resolution=32, fmap_base=16, fmap_max=4, latent_size=4, dlatent_size=4, mapping_fmaps=4, seed=0)
     save_snapshot(str(tmp_path / 'network.h5'), Gs, D, Gs, nimg=5000)
-    result = run_command('evaluate.py', f'--network={tmp_path / "network.h5"}', '--metrics=ppl_wfull-6,ls-24',
-                         '--minibatch=6', f'--lpips={tmp_path / "vgg16_zhang_perceptual.pkl"}', f'--output_dir={tmp_path}',
-                         f'--classifiers={tmp_path / "classifiers"}', f'--cache={tmp_path / "cache"}')
+    result = run_command('evaluate.py', f'--network={tmp_path / "network.h5"}', '--metrics=ppl_wfull-6',
+                         '--minibatch=6', f'--lpips={lpips_file}', f'--output_dir={tmp_path}',
+                         f'--cache={tmp_path / "cache"}')
     assert result.returncode == 0, result.stderr
     header, row = (line.split() for line in result.stdout.splitlines()[:2])
-    assert header == ['Snapshot', 'Time_eval', 'PPL_wfull', 'LS_z', 'LS_w'] and row[0] == 'network.h5'
+    assert header == ['Snapshot', 'Time_eval', 'PPL_wfull'] and row[0] == 'network.h5'
     found = {record['metric']: record for record in records(tmp_path)}
-    lpips = load_lpips(str(tmp_path / 'vgg16_zhang_perceptual.pkl'))
+    lpips = load_lpips(lpips_file)
     expected = WFull(lpips).measure_network(Gs, np.zeros([6, 0], np.float32), 6, 0, None)[0]
     assert_allclose(found['ppl_wfull-6']['values']['PPL_wfull'], expected, rtol=0.05)
-    assert found['ppl_wfull-6']['lpips_sha256'] == lpips.sha256[:16] and 'classifiers_sha256' in found['ls-24']
+    assert found['ppl_wfull-6']['lpips_sha256'] == lpips.sha256[:16]
     assert not (tmp_path / 'cache').exists()
 
 
@@ -468,7 +468,18 @@ def test_training_measures_its_snapshots_and_leaves_the_records_of_a_later_evalu
     assert later.missing('network-final.h5', 128) == later.missing('network-snapshot-000000.h5', 64) == []
 
 
-def test_misspelt_metrics_are_refused_before_training(data_dir):
-    config = configs.resolve(['v2-1gpu'], [f'data.dir={data_dir}', 'data.name=blobs', 'train.metrics=sdw'])
-    with pytest.raises(ValueError, match="unknown metric 'sdw'"):
+def test_training_opens_what_its_metrics_look_through(blobs, lpips_file, tmp_path):
+    options = configs.TrainConfig(metrics='ppl2_wend-4', lpips=lpips_file)
+    Gs = stylegan.Generator(resolution=16, label_size=4, fmap_base=16, fmap_max=4, latent_size=4, dlatent_size=4, seed=0)
+    evaluation = during_training(str(tmp_path), blobs, False, options)
+    assert list(evaluation.measure_network('network', 1000, Gs)) == ['PPL2_wend']
+    assert list(scalars(tmp_path)) == ['Metrics/ppl2_wend-4/PPL2_wend']
+
+
+@pytest.mark.parametrize('metric, sentence', [
+    ('sdw', "unknown metric 'sdw'"), ('ppl_wend', 'networks of kind progan have no w')])
+def test_metrics_that_are_misspelt_or_cannot_measure_the_networks_are_refused_before_training(data_dir, metric, sentence):
+    config = configs.resolve(['v2-1gpu'], [f'data.dir={data_dir}', 'data.name=blobs', 'network.fmap_base=32',
+                                           'network.fmap_max=8', f'train.metrics={metric}'])
+    with pytest.raises(ValueError, match=sentence):
         loop.build(config, tf.distribute.get_strategy())

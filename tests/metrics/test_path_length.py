@@ -11,7 +11,7 @@ from places import GOLDENS
 from metrics.paths import crop_face, path_lengths, slerp
 from metrics.perceptual_path_length import WFull, WholeWEnd, ZEnd, ZFull, trimmed_mean
 from metrics.table import check_network, parse_specs
-from networks import progan, stylegan
+from networks import progan, stylegan, stylegan2
 from networks.network import GeneratorNetwork
 
 
@@ -107,18 +107,25 @@ def tiny(kind, resolution=32, **settings):
     return kind.Generator(resolution=resolution, fmap_base=16, fmap_max=4, label_size=3, seed=1, **settings)
 
 
+def noisy(kind):
+    """A network whose images depend on noise."""
+    network = tiny(kind, dlatent_size=8, latent_size=8, mapping_fmaps=8)
+    for name, variable in network.named_variables().items():
+        if name.endswith(('Noise/weight', 'StyleMod/bias', 'noise_strength')):
+            variable.assign(np.random.RandomState(0).randn(*variable.shape))
+    return network
+
+
 @pytest.fixture(scope='module')
 def Gs():
-    network = tiny(stylegan, dlatent_size=8, latent_size=8, mapping_fmaps=8)
-    for name, variable in network.named_variables().items():
-        if name.endswith(('Noise/weight', 'StyleMod/bias')):
-            variable.assign(np.random.RandomState(0).randn(*variable.shape))
+    network = noisy(stylegan)
     network.lod.assign(0.5)  # In the middle of fading.
     return network
 
 
-@pytest.mark.parametrize('metric', [ZFull, WholeWEnd])
-def test_a_stylegan_is_measured_alike_by_any_minibatch_and_devices(Gs, metric):
+@pytest.mark.parametrize('kind, metric', [('stylegan', ZFull), ('stylegan2', WholeWEnd)])
+def test_style_based_networks_are_measured_alike_by_any_minibatch_and_devices(Gs, kind, metric):
+    Gs = Gs if kind == 'stylegan' else noisy(stylegan2)
     labels = np.eye(3, dtype=np.float32)[np.arange(11) % 3]
     first = metric(squared).measure_network(Gs, labels, 22, 0, ['CPU:0'])
     shared = metric(squared).measure_network(Gs, labels, 5, 0, ['CPU:0', 'CPU:1'])

@@ -8,7 +8,9 @@ from places import GOLDENS
 from reference_pickles import pickled, stylegan_state, tensorflow_state
 
 from metrics.classifiers import Classifiers
+from metrics.judges import open_judges
 from metrics.linear_separability import LinearSeparability, attribute_entropy, conditional_entropy, separability
+from metrics.table import parse_specs
 from networks import progan, stylegan
 
 
@@ -83,8 +85,8 @@ def test_the_score_is_that_of_the_networks_own_points_and_pictures(classifiers, 
 def test_folders_and_files_that_are_no_classifiers_are_refused(classifiers, folder):
     with pytest.raises(FileNotFoundError, match='There is no folder .*absent.; give that of the 40 classifiers'):
         Classifiers(str(folder / 'absent'))
-    with pytest.raises(ValueError, match="holds 2 pickles of classifiers; linear separability is a sum over 40"):
-        Classifiers(str(folder))
+    with pytest.raises(ValueError, match='holds 2 pickles of classifiers; linear separability is a sum over 40'):
+        open_judges(parse_specs('ls'), {'classifiers': str(folder)}, str(folder))
     path = folder / 'celebahq-classifier-01-smiling.pkl'
     others = {'a discriminator with labels': {'resolution': 16, 'label_size': 2},
               'looks at 3 channels of 8 pixels.* at 3 of 16': {'resolution': 8}}
