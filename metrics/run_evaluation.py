@@ -180,6 +180,6 @@ def during_training(run_dir, dataset, mirror, options):
 
     `options`: the config's section train.
     """
-    files = {name: getattr(options, name) for name in ('inception', 'vgg16', 'lpips', 'classifiers')}
-    specs, judges = open_judges(parse_specs(options.metrics), files, default_cache())
+    given = {name: getattr(options, name) for name in ('inception', 'vgg16', 'lpips', 'classifiers')}
+    specs, judges = open_judges(parse_specs(options.metrics), given, default_cache())
     return RunEvaluation(run_dir, specs, dataset.resolution, dataset, mirror=mirror, cache=default_cache(), judges=judges)
