@@ -66,7 +66,7 @@ def grade_styles():
     coarse, fine = w[:FLAGS.num_pairs], w[FLAGS.num_pairs:]
 
     def pictures(w):
-        return to_uint8(Gs.synthesize(w, noise=Gs.noise_of('stored', latents))).numpy()
+        return to_uint8(Gs.synthesize(w, noise=Gs.noise_of('stored', latents)), Gs.half_up).numpy()
 
     sources = {'coarse': pictures(coarse), 'fine': pictures(fine)}
     print(f'{FLAGS.num_pairs} pairs of faces mixed; correlation of the results with')
