@@ -60,9 +60,17 @@ def main(argv):
                 json.dump({'source': os.path.basename(source), 'nimg': snapshot.nimg, 'lod': lod,
                            'dtype': FLAGS.dtype, 'frozen': FLAGS.freeze, 'resolution': Gs.resolution,
                            'num_channels': Gs.num_channels, 'latent_size': Gs.latent_size,
-                           'label_size': Gs.label_size, 'class_names': Gs.class_names}, file, indent=2)
+                           'label_size': Gs.label_size, 'class_names': Gs.class_names, **facts_of_w(Gs)}, file, indent=2)
         written = sorted(os.listdir(folder))
     print(f'{FLAGS.out}: {Gs.resolution}x{Gs.resolution} at lod {lod:g}: {", ".join(written)}')
+
+
+def facts_of_w(Gs):
+    """What network.json says of a generator with w; nothing of another."""
+    if not Gs.has_w:
+        return {}
+    return {'w': [Gs.layers_at(0), Gs.dlatent_size], 'truncation': Gs.settings.truncation_psi,
+            'truncation_cutoff': Gs.settings.truncation_cutoff}
 
 
 @contextlib.contextmanager

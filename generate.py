@@ -1,8 +1,10 @@
-"""Makes pictures and videos: `python generate.py images|grid|video|training_video --network=NET --out=PATH`."""
+"""Makes pictures and videos: `python generate.py COMMAND --network=NET --out=PATH`.
+
+COMMAND is images, grid, video or training_video; or a figure of StyleGAN's paper: style_mixing, truncation, noise_detail,
+noise_components or uncurated.
+"""
 import runtime  # isort: skip (it must come before TensorFlow)
 
-import collections
-import concurrent.futures
 import contextlib
 import functools
 import inspect
@@ -14,13 +16,14 @@ from absl import flags
 
 import runs
 from command_line import Command, check_flags, check_needed
-from files import check_new, replacing
+from files import check_new
 from official.locate import find_network
 from pictures import videos
-from pictures.pictures import ENDINGS, ending_of, picture_path, save_picture, screen_grid
-from pictures.sheets import default_gap, default_scale, sheet
+from pictures.pictures import ENDINGS, ending_of, picture_path, save_all, save_npz, save_picture, screen_grid
+from pictures.sheets import default_gap, default_scale, enlarge, sheet, strip
 from progress import progress
-from serving.latents import captions_of, walk
+from serving import figures, styles
+from serving.latents import captions_of, parse_integers, parse_numbers, walk
 from serving.selection import Selection, select
 
 FLAGS = flags.FLAGS
@@ -30,8 +33,13 @@ flags.DEFINE_string('out', None, 'Folder or file to write.')
 flags.DEFINE_bool('overwrite', False, 'Replace files that exist.')
 flags.DEFINE_string('seeds', '0-23', 'One image per seed, e.g. 0-99 or 3,5,8.')
 flags.DEFINE_integer('random_state', None, 'Draw all latents from one RandomState of this seed; --rows picks some.')
-flags.DEFINE_string('rows', None, 'Which latents of --random_state, e.g. 477,56,83.')
+flags.DEFINE_string('rows', None, 'Which latents of --random_state, e.g. 477,56,83; in style_mixing the seeds of the rows, '
+                    'in uncurated how many; default: as in the paper.')
 flags.DEFINE_string('latents', None, 'A .npy file of latents [N, latent_size].')
+flags.DEFINE_string('w', None, 'A .npy file of w [N, layers, W] or [N, W], truncated only if --truncation is given.')
+flags.DEFINE_string('save_w', None, 'A .npy file to write w [N, layers, W] to, as the images are made of them.')
+flags.DEFINE_bool('average', False, 'One image, of the average of all w.')
+flags.DEFINE_integer('interpolate', None, 'So many steps in w from each image to the next.', lower_bound=1)
 flags.DEFINE_string('labels', None, 'A .npy file of labels [N, label_size].')
 flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3, 0-9 or cat,dog; without it each seed draws its own.')
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
@@ -54,8 +62,18 @@ flags.DEFINE_bool('captions', True, 'The class above each image of a network wit
 flags.DEFINE_float('duration', 60.0, 'Seconds of video.')
 flags.DEFINE_float('fps', 30.0, 'Frames per second.')
 flags.DEFINE_float('smoothing', 1.0, 'Seconds (stddev) over which the latent walk is smoothed.')
-flags.DEFINE_integer('seed', 1000, 'Seed of the videos\' latents.', lower_bound=0)
+flags.DEFINE_enum('walk', 'z', ['z', 'w'], 'Walk through latents, or smoothly from w to w.')
+flags.DEFINE_float('step_sec', 2.0, 'Seconds from w to w.', lower_bound=0.01)
+flags.DEFINE_integer('seed', 1000, 'Seed of the videos\' latents, and of uncurated; there by default as in the paper.',
+                     lower_bound=0)
 flags.DEFINE_float('time_warp', 1.5, 'Training time goes with this power of video time.')
+flags.DEFINE_string('columns', '639,701,687,615,2268', 'Seeds whose styles are copied, one per column.')
+flags.DEFINE_string('styles', 'coarse,coarse,coarse,middle,middle,fine', 'Layers that are copied, row by row in turn: '
+                    'coarse, middle, fine, or as 4-7.')
+flags.DEFINE_string('psis', '1,0.7,0.5,0,-0.5,-1', 'How far w goes from its average, one per column.')
+flags.DEFINE_integer('samples', 100, 'Images of one w that differ in noise.', lower_bound=5)
+flags.DEFINE_string('lods', None, 'A column for each: images at 1/2^lod of their size; default: as in the paper.')
+flags.DEFINE_string('crop', None, 'Left, top, width, height of what is shown of each image; default: all.')
 
 OPTIONS = ('truncation', 'truncation_cutoff', 'noise')  # Flags that only some architectures know.
 
@@ -93,7 +111,7 @@ def images():
         save_npz(targets[0], np.stack([*pictures]))
     else:
         save_all(pictures, targets, kind)
-    print(f'{targets[0] if len(targets) == 1 else FLAGS.out}: {len(names)} images')
+    print(f'{targets[0] if len(targets) == 1 else FLAGS.out}: {len(names)} image{"s" if len(names) > 1 else ""}')
 
 
 def image_files(names):
@@ -115,7 +133,7 @@ def grid():
     if FLAGS.format == 'npz' or FLAGS.out.lower().endswith('.npz'):
         raise ValueError('A grid is a picture; use --format=png, jpg or webp, or generate.py images for .npz.')
     chosen, source = selection(), find_network(FLAGS.network, FLAGS.results_dir)
-    n = len(chosen.numbers)
+    n = len(chosen.names())
     columns, rows = grid_size(n)
     kind, path = picture_file()
     if columns * rows < n:
@@ -130,20 +148,40 @@ def grid():
 
 
 def video():
-    """A walk through latent space."""
+    """A walk through latent space, or through w: from w to w of a file or of seeds, or a smooth one in z."""
+    in_w = FLAGS.w or FLAGS.walk == 'w'
+    if FLAGS['walk'].present and FLAGS.w:
+        raise ValueError('--w says what the video walks through; leave out --walk.')
+    check_needed('--walk=w', in_w and not FLAGS.w, ('step_sec',))
+    check_needed('--walk=z', not in_w, ('smoothing',))
+    check_w_flags()
     path, source = video_file(), find_network(FLAGS.network, FLAGS.results_dir)
     columns, rows = grid_size(1)
     n, num_frames = columns * rows, frame_count()
-    shown = start_images(n)
+    shown = select(w=FLAGS.w) if FLAGS.w else start_images(n)
     Gs = load_Gs(source)
-    latents = walk(num_frames, n, Gs.latent_size, FLAGS.smoothing * FLAGS.fps, FLAGS.seed).reshape(-1, Gs.latent_size)
-    labels = shown.labels(Gs.label_size, Gs.class_names)
-    labels = None if labels is None else np.tile(labels, [num_frames, 1])
-    moving = Selection('frame', range(len(latents)), given_latents=latents, given_labels=labels)
-    pictures = itertools.chain.from_iterable(generated(Gs, moving))
+    if in_w:
+        keys = styles.shifted(w_of(Gs, shown), n) if FLAGS.w else keys_of(Gs, shown)
+        w = styles.looped(keys.swapaxes(0, 1), num_frames)  # [num_frames, n, layers, W]
+        pictures = painted(Gs, saved_w(w.reshape(-1, *w.shape[2:])), noise=FLAGS.noise or 'stored')
+    else:
+        latents = walk(num_frames, n, Gs.latent_size, FLAGS.smoothing * FLAGS.fps, FLAGS.seed).reshape(-1, Gs.latent_size)
+        labels = shown.labels(Gs.label_size, Gs.class_names)
+        labels = None if labels is None else np.tile(labels, [num_frames, 1])
+        moving = Selection('frame', range(len(latents)), given_latents=latents, given_labels=labels)
+        pictures = itertools.chain.from_iterable(generated(Gs, moving))
     frames = (arranged(np.stack([*itertools.islice(pictures, n)]), columns) for _ in range(num_frames))
     videos.save_video(frames, path, FLAGS.fps)
     print(f'{path}: {num_frames} frames of {columns}x{rows} images')
+
+
+def keys_of(Gs, shown):
+    """w [n, K, layers, W] of seeds, --step_sec apart, for each image of a Selection, which keeps its class."""
+    stops, n = max(round(FLAGS.duration / FLAGS.step_sec), 1), len(shown.numbers)
+    labels = shown.labels(Gs.label_size, Gs.class_names)
+    labels = None if labels is None else np.repeat(labels, stops, axis=0)
+    latents = start_images(n * stops).latents(Gs.latent_size)
+    return np.stack(np.split(w_of(Gs, Selection('w', range(n * stops), given_latents=latents, given_labels=labels)), n))
 
 
 def training_video():
@@ -176,6 +214,77 @@ def training_video():
     print(f'{path}: {num_frames} frames of {len(set(shown))} snapshots')
 
 
+def style_mixing():
+    """Images of the seeds of --rows with some styles of those above them, of the seeds of --columns (figure 3)."""
+    check_needed('--truncation', FLAGS.truncation is not None, ('truncation_cutoff',))
+    figure(figures.style_mixing, parse_integers(FLAGS.columns), parse_integers(FLAGS.rows or '888,829,1898,1733,1614,845'),
+           [group.strip() for group in FLAGS.styles.split(',')], noise=FLAGS.noise or 'stored')
+
+
+def truncation():
+    """Images of each seed at some distances from the average image, in all layers of w or in the first (figure 8)."""
+    figure(figures.truncation, seeds_or('91,388'), parse_numbers(FLAGS.psis), FLAGS.truncation_cutoff,
+           FLAGS.noise or 'stored')
+
+
+def noise_detail():
+    """What noise changes: an image of each seed, parts of it with other noise, and their deviation (figure 4)."""
+    figure(figures.noise_detail, seeds_or('1157,1012'), FLAGS.samples)
+
+
+def noise_components():
+    """Halves of images with all noise, none, that of the fine layers and that of the coarse ones (figure 5)."""
+    figure(figures.noise_components, seeds_or('1967,1555'))
+
+
+def uncurated():
+    """Images as they come, those of each column at 1/2^lod of their size and so many more (figures 2 and 10 to 12)."""
+    rows, lods, crop = (FLAGS[name].value and parse_integers(FLAGS[name].value) for name in ('rows', 'lods', 'crop'))
+    if rows and (len(rows) > 1 or not rows[0]):
+        raise ValueError(f'--rows={FLAGS.rows} is no number of rows; write for example 3.')
+    kind, path = picture_file()
+    check_new(path, FLAGS.overwrite)
+    Gs = load_Gs(find_network(FLAGS.network, FLAGS.results_dir))
+    shown = figures.uncurated(Gs.resolution, rows and rows[0], lods, FLAGS.seed if FLAGS['seed'].present else None, crop)
+    chosen = Selection('row', range(shown.num_images), shown.random_state, classes=FLAGS['class'].value)
+    picture, sizes = shown.picture(itertools.chain.from_iterable(generated(Gs, chosen)))
+    scale = FLAGS.scale or default_scale(Gs.resolution)
+    picture = enlarge(picture[None], scale)[0]
+    if FLAGS.captions:
+        texts = {(x * scale, width * scale): text for (x, width), text in sizes.items()}
+        size = 24 if Gs.resolution > 128 else 10
+        picture = np.concatenate([strip(texts, picture.shape[1], size, picture.shape[2]), picture])
+    save_picture(picture, path, kind)
+    print(f'{path}: {shown.num_images} images')
+
+
+def seeds_or(default):
+    """The numbers of --seeds, or the paper's."""
+    return parse_integers(FLAGS.seeds if FLAGS['seeds'].present else default)
+
+
+def figure(make, *values, **others):
+    """Writes the picture that a function of serving/figures.py lays out."""
+    kind, path = picture_file()
+    check_new(path, FLAGS.overwrite)
+    Gs = load_Gs(find_network(FLAGS.network, FLAGS.results_dir))
+    layout = make(figures.Artist(Gs, functools.partial(seeds_w, Gs), functools.partial(painted, Gs)), *values, **others)
+    texts = (layout.captions, layout.headings) if FLAGS.captions else (None, None)
+    save_picture(arranged(layout.images, layout.columns, *texts, least=192), path, kind)
+    print(f'{path}: {len(layout.images)} images')
+
+
+def seeds_w(Gs, seeds):
+    """(w [N, layers, W] of seeds, truncated only if --truncation is given, their names for people)"""
+    from serving.generate import map_latents
+    chosen = Selection('seed', seeds, classes=FLAGS['class'].value)
+    psi = 1.0 if FLAGS.truncation is None else FLAGS.truncation
+    cutoff = FLAGS.truncation_cutoff if FLAGS['truncation'].present else None
+    w = map_latents(Gs, chosen.latents(Gs.latent_size), chosen.labels(Gs.label_size, Gs.class_names), psi, cutoff)
+    classes = class_captions(Gs, chosen) or [''] * len(seeds)
+    return w, [f'seed {seed} {name}'.strip() for seed, name in zip(seeds, classes, strict=True)]
+
+
 def snapshots_by_nimg(run_dir):
     """{nimg: path} of a run's snapshots, oldest first."""
     from networks.snapshot import load_snapshot
@@ -200,11 +309,25 @@ def options():
 
 def selection():
     """The images that the flags ask for."""
-    chosen = [name for name in ('latents', 'random_state') if FLAGS[name].value is not None]
-    if len(chosen) == 2 or (chosen and FLAGS['seeds'].present):
-        raise ValueError('Give one of --seeds, --random_state with --rows, and --latents.')
+    chosen = [name for name in ('latents', 'random_state', 'w') if FLAGS[name].value is not None]
+    if len(chosen) > 1 or (chosen and FLAGS['seeds'].present):
+        raise ValueError('Give one of --seeds, --random_state with --rows, --latents, and --w.')
     check_needed('--random_state', FLAGS.random_state is not None, ('rows',))
-    return select(FLAGS.seeds, FLAGS.random_state, FLAGS.rows, FLAGS.latents, *chosen_labels())
+    check_w_flags()
+    return select(FLAGS.seeds, FLAGS.random_state, FLAGS.rows, FLAGS.latents, *chosen_labels(), FLAGS.w, FLAGS.average,
+                  FLAGS.interpolate)
+
+
+def check_w_flags():
+    """ValueError for flags that contradict each other where w is given, saved or combined."""
+    for name in ('class', 'labels'):
+        if FLAGS.w and FLAGS[name].present:
+            raise ValueError(f'--{name} has no meaning with --w, which holds what latents and labels became.')
+    check_needed('--truncation where w is given', not FLAGS.w or FLAGS.truncation is not None, ('truncation_cutoff',))
+    if FLAGS.average and FLAGS.interpolate:
+        raise ValueError('Give --average or --interpolate, not both.')
+    if FLAGS.save_w:
+        check_new(FLAGS.save_w, FLAGS.overwrite)
 
 
 def start_images(n):
@@ -221,7 +344,7 @@ def chosen_labels():
 
 def class_captions(Gs, chosen):
     """The class of each image by name, or by number where classes have no names; None where labels are no classes."""
-    if not Gs.label_size:
+    if not Gs.label_size or chosen.is_of_w:
         return None
     names = Gs.class_names or [str(number) for number in range(Gs.label_size)]
     return captions_of(chosen.labels(Gs.label_size, Gs.class_names), names)
@@ -229,27 +352,69 @@ def class_captions(Gs, chosen):
 
 def generated(Gs, chosen, shows_progress=True):
     """The shared iterator for a Selection, with the flags applied. -> iterator of uint8 [n, H, W, C]"""
-    from serving.generate import default_minibatch, first_devices, generate_images
+    from serving.generate import generate_images, synthesize_images
+    if chosen.is_of_w or FLAGS.save_w:
+        seeds = None if chosen.is_of_w else chosen.latents(Gs.latent_size)
+        batches = synthesize_images(Gs, saved_w(w_of(Gs, chosen)), seeds, noise=FLAGS.noise or 'stored', **how(Gs))
+    else:
+        batches = generate_images(Gs, chosen.latents(Gs.latent_size), chosen.labels(Gs.label_size, Gs.class_names),
+                                  options=options(), **how(Gs))
+    return counted(batches, len(chosen.names()) if shows_progress else None)
+
+
+def how(Gs):
+    """Arguments of the shared iterator that the flags of all commands give."""
+    from serving.generate import default_minibatch, first_devices
     minibatch = default_minibatch(Gs.resolution) if FLAGS.minibatch is None else FLAGS.minibatch
-    batches = generate_images(Gs, chosen.latents(Gs.latent_size),
-                              chosen.labels(Gs.label_size, Gs.class_names), FLAGS.lod, minibatch, FLAGS.shrink,
-                              first_devices(FLAGS.devices), options())
-    with progress(total=len(chosen.numbers)) if shows_progress else contextlib.nullcontext() as bar:
+    return {'lod': FLAGS.lod, 'minibatch': minibatch, 'shrink': FLAGS.shrink, 'devices': first_devices(FLAGS.devices)}
+
+
+def counted(batches, total):
+    """The batches of images, while a line tells how many of `total` there are; None for no line."""
+    with contextlib.nullcontext() if total is None else progress(total=total) as bar:
         for batch in batches:
             if bar:
                 bar.update(len(batch))
             yield batch
 
 
-def places(side):
-    """Pixels of an image of `side` pixels once it is enlarged, and of the gap beside it."""
-    return (side * (FLAGS.scale or default_scale(side)), default_gap(side) if FLAGS.gap is None else FLAGS.gap)
+def painted(Gs, w, seeds=None, **noise):
+    """Single pictures of w, with the flags applied. -> iterator of uint8 [H, W, C]"""
+    from serving.generate import synthesize_images
+    return itertools.chain.from_iterable(counted(synthesize_images(Gs, w, seeds, **noise, **how(Gs)), len(w)))
 
 
-def arranged(pictures, columns, captions=None, headings=None):
+def w_of(Gs, chosen):
+    """w of a Selection, truncated as the flags say; w that is given only if they do. -> float32 [N, layers, W]"""
+    from serving.generate import map_latents
+    styles.check_has_w(Gs)
+    truncation = (FLAGS.truncation, FLAGS.truncation_cutoff)
+    if chosen.given_w is None:
+        w = map_latents(Gs, chosen.latents(Gs.latent_size), chosen.labels(Gs.label_size, Gs.class_names), *truncation)
+    else:
+        w = styles.fitting_w(Gs, chosen.given_w, FLAGS.w)
+        w = w if FLAGS.truncation is None else np.asarray(Gs.truncate(w, *truncation))
+    if chosen.average:
+        return w.mean(axis=0, keepdims=True)
+    return w if chosen.steps is None else styles.interpolated(w, chosen.steps)
+
+
+def saved_w(w):
+    """w, which is written where --save_w says."""
+    if FLAGS.save_w:
+        styles.save_w(FLAGS.save_w, w)
+    return w
+
+
+def places(side, least=64):
+    """Pixels of an image of `side` pixels once it is enlarged, by default to `least`, and of the gap beside it."""
+    return (side * (FLAGS.scale or default_scale(side, least)), default_gap(side) if FLAGS.gap is None else FLAGS.gap)
+
+
+def arranged(pictures, columns, captions=None, headings=None, least=64):
     """The sheet of uint8 [N, H, W, C] with the scale and the gaps that the flags ask for."""
     side = pictures.shape[1]
-    enlarged, gap = places(side)
+    enlarged, gap = places(side, least)
     return sheet(pictures, columns, captions, headings, enlarged // side, gap)
 
 
@@ -296,36 +461,27 @@ def nearest_sheet(pictures, names, k=5):
     return arranged(rows.reshape(-1, *pictures.shape[1:]), rows.shape[1], captions, headings)
 
 
-def save_all(pictures, paths, kind):
-    """Encodes and writes pictures on all cores while the next ones are made."""
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        writing = collections.deque()
-        for picture, path in zip(pictures, paths, strict=True):
-            writing.append(pool.submit(save_picture, picture, path, kind))
-            if len(writing) > 2 * os.cpu_count():  # Pictures wait in memory.
-                writing.popleft().result()
-        for job in writing:
-            job.result()
-
-
-def save_npz(path, images):
-    """Writes the images as `images` of an .npz file, which appears complete or not at all."""
-    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    with replacing(path) as partial, open(partial, 'wb') as file:
-        np.savez_compressed(file, images=images)
-
-
-OF_ALL = ('network', 'results_dir', 'out', 'overwrite', 'class', 'labels', 'lod', *OPTIONS, 'shrink', 'minibatch', 'devices')
-OF_IMAGES = ('seeds', 'random_state', 'rows', 'latents', 'format')
 OF_SHEETS = ('scale', 'gap')
+OF_NETWORK = ('network', 'results_dir', 'out', 'overwrite', 'class', 'lod', 'minibatch', 'devices')
+OF_ALL = (*OF_NETWORK, 'labels', *OPTIONS, 'shrink')
+OF_IMAGES = ('seeds', 'random_state', 'rows', 'latents', 'format')
+OF_W = ('w', 'save_w')
 OF_VIDEOS = ('grid', *OF_SHEETS, 'seed', 'duration', 'fps')
-FUNCTIONS = {'images': images, 'grid': grid, 'video': video, 'training_video': training_video}
-COMMANDS = {name: Command(f'{name} --network={network} --out={out}', inspect.getdoc(FUNCTIONS[name]), (*OF_ALL, *own))
+OF_FIGURES = (*OF_NETWORK, *OF_SHEETS, 'captions', 'format')
+FUNCTIONS = {function.__name__: function for function in (
+    images, grid, video, training_video, style_mixing, truncation, noise_detail, noise_components, uncurated)}
+COMMANDS = {name: Command(f'{name} --network={network} --out={out}', inspect.getdoc(FUNCTIONS[name]), own)
             for name, network, out, own in (
-    ('images', 'NET', 'FOLDER|FILE', (*OF_IMAGES, 'nearest', 'nearest_resolution', *OF_SHEETS)),
-    ('grid', 'NET', 'FILE', (*OF_IMAGES, 'grid', *OF_SHEETS, 'captions')),
-    ('video', 'NET', 'FILE', (*OF_VIDEOS, 'smoothing')),
-    ('training_video', 'RUN', 'FILE', (*OF_VIDEOS, 'time_warp')))}
+    ('images', 'NET', 'FOLDER|FILE', (*OF_ALL, *OF_IMAGES, *OF_W, 'average', 'interpolate', 'nearest', 'nearest_resolution',
+                                      *OF_SHEETS)),
+    ('grid', 'NET', 'FILE', (*OF_ALL, *OF_IMAGES, *OF_W, 'average', 'interpolate', 'grid', *OF_SHEETS, 'captions')),
+    ('video', 'NET', 'FILE', (*OF_ALL, *OF_VIDEOS, *OF_W, 'walk', 'smoothing', 'step_sec')),
+    ('training_video', 'RUN', 'FILE', (*OF_ALL, *OF_VIDEOS, 'time_warp')),
+    ('style_mixing', 'NET', 'FILE', (*OF_FIGURES, *OPTIONS, 'rows', 'columns', 'styles')),
+    ('truncation', 'NET', 'FILE', (*OF_FIGURES, 'seeds', 'psis', 'truncation_cutoff', 'noise')),
+    ('noise_detail', 'NET', 'FILE', (*OF_FIGURES, 'seeds', 'samples', 'truncation', 'truncation_cutoff')),
+    ('noise_components', 'NET', 'FILE', (*OF_FIGURES, 'seeds', 'truncation', 'truncation_cutoff')),
+    ('uncurated', 'NET', 'FILE', (*OF_NETWORK, *OPTIONS, 'rows', 'lods', 'crop', 'seed', 'scale', 'captions', 'format')))}
 
 if __name__ == '__main__':
     runtime.run(main, COMMANDS)

@@ -165,9 +165,12 @@ class GeneratorNetwork(Network):
         return self.at_full_resolution(self(latents, labels, level=level, fade=fade), level)
 
     def check_labels(self, labels):
-        """ValueError where labels are missing."""
+        """ValueError where labels are missing, or there where the network knows none."""
         if self.label_size and labels is None:
             raise ValueError(f'This network was trained with labels; give labels [N, {self.label_size}].')
+        if labels is not None and labels.shape[-1] != self.label_size:
+            wanted = f'labels [N, {self.label_size}]' if self.label_size else 'no labels: it was trained without'
+            raise ValueError(f'The labels have shape {list(labels.shape)}; this network needs {wanted}.')
 
     def at_full_resolution(self, images, level):
         """Images of `level` -> float32 [N, R, R, C]."""

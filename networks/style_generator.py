@@ -42,9 +42,16 @@ class StyleGenerator(GeneratorNetwork):
     def synthesize(self, w, level=0, fade=0.0, run=run_layer, noise=()):
         """w [N, layers, dlatent_size], layers of `level` or more -> images [N, r, r, C].
 
-        `noise` has a map [N or 1, size, size, 1] for each of `noise_sizes`, or None for none; () is none in any.
+        `noise` has a map [N or 1, size, size, 1] for each of `noise_sizes`, or None for none; () is none in any. ValueError
+        for w or noise of other shapes.
         """
         raise NotImplementedError
+
+    def check_synthesis(self, w, noise, level):
+        """ValueError for what `synthesize` cannot take."""
+        self.check_level(level)
+        styles.check_w(w, self.layers_at(level), self.dlatent_size)
+        styles.check_noise(noise, self.noise_sizes_at(level))
 
     def build_layers(self):
         settings = self.settings
@@ -92,8 +99,16 @@ class StyleGenerator(GeneratorNetwork):
         """Layers of w that images of `level` need."""
         return self.num_layers - 2 * level
 
+    def noise_sizes_at(self, level):
+        """Those of `noise_sizes` that images of `level` need."""
+        return self.noise_sizes[:max(len(self.noise_sizes) - 2 * level, 0)]
+
     def map(self, latents, labels=None, run=run_layer):
-        """Latents [N, latent_size] and labels -> w float32 [N, layers, dlatent_size], alike in all layers."""
+        """Latents [N, latent_size] and labels -> w float32 [N, layers, dlatent_size], alike in all layers.
+
+        ValueError where labels are missing or of another shape.
+        """
+        self.check_labels(labels)
         return tf.repeat(self._mapped(latents, labels, run)[:, None], self.layers_at(0), axis=1)
 
     def _mapped(self, latents, labels, run):
@@ -116,14 +131,16 @@ class StyleGenerator(GeneratorNetwork):
         `truncation` is psi, how far w goes from its average (1: all the way), in the first `truncation_cutoff` layers; by
         default what the network was trained with says. 'random' noise is a function of the latents.
         """
-        self.check_labels(labels)
         level, fade = split_lod(lod)
         w = self.truncate(self.map(latents, labels), truncation, truncation_cutoff)
         images = self.synthesize(w, level, fade, noise=self.noise_of(noise, latents, level))
         return self.at_full_resolution(images, level)
 
     def truncate(self, w, psi=None, cutoff=None):
-        """w [N, layers, dlatent_size] nearer to its average, as `generate` says."""
+        """w [N, layers, dlatent_size] nearer to its average, as `generate` says; ValueError where there is no average."""
+        if psi is not None and not self.averages and not (isinstance(psi, int | float) and psi == 1):
+            raise ValueError('This network was trained without an average of w (network.dlatent_avg_beta), so w cannot be '
+                             'truncated; leave psi out.')
         psi = self.settings.truncation_psi if psi is None else psi
         cutoff = self.default_cutoff if cutoff is None else cutoff
         if psi is None or cutoff <= 0 or isinstance(psi, int | float) and psi == 1:
@@ -145,12 +162,12 @@ class StyleGenerator(GeneratorNetwork):
 
     def noise_of(self, kind, latents, level=0):
         """The noise of `synthesize` by its name in NOISES."""
-        maps = self.noise[:len(self.noise) - 2 * level]
-        if kind == 'none' or not self.noise:
+        sizes = self.noise_sizes_at(level)
+        if kind == 'none' or not sizes:
             return ()
         if kind == 'random':
-            return styles.one_noise_each(latents, self.noise_sizes[:len(maps)])
-        return [tf.transpose(tf.convert_to_tensor(noise.value), [0, 2, 3, 1]) for noise in maps]
+            return styles.one_noise_each(latents, sizes)
+        return [tf.transpose(tf.convert_to_tensor(noise.value), [0, 2, 3, 1]) for noise in self.noise[:len(sizes)]]
 
     def training_w(self, draws, labels, level, run):
         """Mixed styles as `draws` say -> (w [n, layers, dlatent_size], the mean of the first w, for the average)."""
@@ -168,8 +185,7 @@ class StyleGenerator(GeneratorNetwork):
 
     def training_synthesis(self, w, draws, level, fade, run):
         """Images of w with fresh noise as `draws` say."""
-        sizes = self.noise_sizes[:max(len(self.noise_sizes) - 2 * level, 0)]
-        noise = [draws.normal(_NOISE + index, [size, size, 1]) for index, size in enumerate(sizes)]
+        noise = [draws.normal(_NOISE + index, [size, size, 1]) for index, size in enumerate(self.noise_sizes_at(level))]
         return self.synthesize(w, level, fade, run, noise)
 
     def training_images(self, draws, labels, level, fade, run):

@@ -178,6 +178,23 @@ def truncated(w, average, psi, cutoff=None):
     return nearer if cutoff is None else mixed(nearer, w, cutoff)
 
 
+def check_w(w, layers, size):
+    """ValueError unless w is [N, `layers` or more, `size`]."""
+    if len(w.shape) != 3 or w.shape[1] < layers or w.shape[2] != size:
+        raise ValueError(f'w has the shape {list(w.shape)}; these images of this network need [N, {layers}, {size}].')
+
+
+def check_noise(noise, sizes):
+    """ValueError unless `noise` has a map [N or 1, size, size, 1] for each of `sizes`, or None, or is empty: none at all."""
+    if noise and len(noise) < len(sizes):
+        raise ValueError(f'{len(noise)} noise maps were given; these images of this network need {len(sizes)}, of the sizes '
+                         f'{", ".join(map(str, sizes))}.')
+    for index, (given, size) in enumerate(zip(noise, sizes, strict=False)):
+        if given is not None and list(given.shape[1:]) != [size, size, 1]:
+            raise ValueError(f'Noise map {index} has the shape {list(given.shape)}; this network needs [N or 1, {size}, '
+                             f'{size}, 1].')
+
+
 def noise_size(layer):
     """The side of the noise of a style layer: 4, 4, 8, 8, 16, ..."""
     return 2 ** (layer // 2 + 2)

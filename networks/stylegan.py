@@ -83,7 +83,7 @@ class Generator(StyleGenerator):
         return lods | super().own_variables()
 
     def synthesize(self, w, level=0, fade=0.0, run=run_layer, noise=()):
-        self.check_level(level)
+        self.check_synthesis(w, noise, level)
         by_layer, noise, below = tf.unstack(w, axis=1), [*noise] or [None] * self.num_layers, None
         x, top = by_layer[0], self.max_level - level
         for i, block in enumerate(self.blocks[:top + 1]):

@@ -110,7 +110,7 @@ class Generator(RevisedGenerator):
         self.blocks, self.skips, self.to_rgb = tuple(blocks), tuple(skips), tuple(to_rgb)  # From 4x4 up.
 
     def synthesize(self, w, level=0, fade=0.0, run=run_layer, noise=()):
-        self.check_level(level)
+        self.check_synthesis(w, noise, level)
         w, noise = self.inputs(w, noise)
         x, images = self.start(w), None
         for i, (block, skip, to_rgb) in enumerate(zip(self.blocks, self.skips, self.to_rgb, strict=True)):

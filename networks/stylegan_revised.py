@@ -27,7 +27,7 @@ class Generator(RevisedGenerator):
         self.blocks, self.to_rgb = tuple(blocks), tuple(to_rgb)  # From 4x4 up.
 
     def synthesize(self, w, level=0, fade=0.0, run=run_layer, noise=()):
-        self.check_level(level)
+        self.check_synthesis(w, noise, level)
         w, noise = self.inputs(w, noise)
         x, below, top = self.start(w), None, self.max_level - level
         for i, block in enumerate(self.blocks[:top + 1]):

@@ -1,4 +1,6 @@
 """Images -> pictures: grids of images, and files that show them."""
+import collections
+import concurrent.futures
 import itertools
 import os
 
@@ -77,3 +79,22 @@ def save_picture(picture, path, format):
     options = {'png': {}, 'jpg': {'quality': 95, 'subsampling': 0}, 'webp': {'quality': 95}}[format]
     with replacing(path) as partial:
         pil_image(picture).save(partial, 'jpeg' if format == 'jpg' else format, **options)
+
+
+def save_all(pictures, paths, kind):
+    """Encodes and writes pictures on all cores while the next ones are made."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        writing = collections.deque()
+        for picture, path in zip(pictures, paths, strict=True):
+            writing.append(pool.submit(save_picture, picture, path, kind))
+            if len(writing) > 2 * os.cpu_count():  # Pictures wait in memory.
+                writing.popleft().result()
+        for job in writing:
+            job.result()
+
+
+def save_npz(path, images):
+    """Writes the images as `images` of an .npz file, which appears complete or not at all."""
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    with replacing(path) as partial, open(partial, 'wb') as file:
+        np.savez_compressed(file, images=images)

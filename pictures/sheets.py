@@ -10,9 +10,9 @@ SMALL = 128            # Pixels below which people want to see images larger and
 _PAPER, _INK = 40, 255
 
 
-def default_scale(side):
-    """How many times to enlarge images of `side` pixels: to 64 and more."""
-    return -(-64 // side)
+def default_scale(side, least=64):
+    """How many times to enlarge images of `side` pixels: to `least` and more."""
+    return -(-least // side)
 
 
 def default_gap(side):

@@ -23,6 +23,24 @@ def labels(values, count, classes):
                                    f'elsewhere, or shares of several classes that sum to 1.')
 
 
+def truncation(values, count):
+    """`count` numbers, one for each image, as they are; refused unless finite."""
+    values = _require(tf.shape(values)[0] == count, _shaped('truncation', values),
+                      'truncation and what it belongs to differ in number; expected is one number for each.')
+    return _finite('truncation', values)
+
+
+def w(values):
+    """w, as they are; refused unless finite."""
+    return _finite('w', _shaped('w', values))
+
+
+def classes(values, count):
+    """Numbers of `count` classes, as they are; refused where there are no such classes."""
+    return _require(tf.reduce_all((values >= 0) & (values < count)), _shaped('classes', values),
+                    f'classes are out of range; expected are 0 to {count - 1}.')
+
+
 def seeds(values):
     """Seeds, as they are; refused where generate.py refuses them."""
     return _require(tf.reduce_all((values >= 0) & (values < 2 ** 32)), _shaped('seeds', values),

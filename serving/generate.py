@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from networks.architectures import copy_of
-from networks.growth import downscale
+from networks.growth import downscale, split_lod
 from runtime import two_at_a_time
 
 
@@ -39,20 +39,56 @@ def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, d
     shrink or options, and for a minibatch too large for the memory.
     """
     latents, labels = check_inputs(Gs, latents, labels)
+    options = check_options(Gs, options or {})
+
+    def generate(network, lod, latents, labels):
+        return network.generate(latents, labels, lod, **options)
+    return _pictures(Gs, generate, (latents, labels), lod, minibatch, shrink, devices)
+
+
+def synthesize_images(Gs, w, seeds=None, lod=None, minibatch=8, shrink=1, devices=None, noise='stored', maps=None):
+    """Pictures of w float32 [N, layers, W], as `generate_images` makes them of latents.
+
+    `noise` is one of the network's kinds; the random one is a function of `seeds` float32 [N, 2 or more], by default the
+    first layer of w. `maps` limits noise to the maps of these numbers.
+    """
+    w = np.asarray(w, np.float32)
+    seeds = w[:, 0] if seeds is None else np.asarray(seeds, np.float32)
+    check_options(Gs, {'noise': noise})
+
+    def synthesize(network, lod, w, seeds):
+        level, fade = split_lod(lod)
+        given = network.noise_of(noise, seeds, level)
+        given = [one if maps is None or index in maps else None for index, one in enumerate(given)]
+        return network.at_full_resolution(network.synthesize(w, level, fade, noise=given), level)
+    return _pictures(Gs, synthesize, (w, seeds), lod, minibatch, shrink, devices)
+
+
+def map_latents(Gs, latents, labels=None, truncation=None, cutoff=None):
+    """w float32 [N, layers, W] of latents and labels, truncated as `Gs.generate` does it."""
+    latents, labels = check_inputs(Gs, latents, labels)
+    check_options(Gs, {'truncation': truncation, 'truncation_cutoff': cutoff})
+    mapped = tf.function(lambda latents, labels: Gs.truncate(Gs.map(latents, labels), truncation, cutoff),
+                         input_signature=[tf.TensorSpec([None, Gs.latent_size]), tf.TensorSpec([None, Gs.label_size])])
+    return np.concatenate([mapped(latents[i:i + 1024], labels[i:i + 1024]) for i in range(0, max(len(latents), 1), 1024)])
+
+
+def _pictures(Gs, make, inputs, lod, minibatch, shrink, devices):
+    """Iterator of uint8 pictures of the rows of `inputs`; make(network, lod, *rows) -> float32 images at full resolution."""
     lod = Gs.stored_lod if lod is None else Gs.check_lod(lod)
     if shrink < 1 or Gs.resolution % shrink:
         raise ValueError(f'Images of {Gs.resolution} pixels cannot be shrunk by {shrink}; use a power of two.')
-    options = check_options(Gs, options or {})
     if minibatch < 1:
         raise ValueError(f'The minibatch is {minibatch}; use 1 or more.')
     devices = devices or first_devices()
     on_cpu = 'CPU' in devices[0]
     calls = 2 if on_cpu and two_at_a_time(Gs.settings.fmap_max) else 1
+    n = len(inputs[0])
     if on_cpu:
-        _check_memory(Gs, min(minibatch, len(latents)), min(calls * len(devices), -(-len(latents) // minibatch)))
+        _check_memory(Gs, min(minibatch, n), min(calls * len(devices), -(-n // minibatch)))
     # The first device has the network; each other one gets a copy of it.
-    functions = [_generator_on(device, Gs, lod, shrink, options, copy=i > 0) for i, device in enumerate(devices)]
-    return _run(functions, calls, latents, labels, minibatch)
+    functions = [_function_on(device, Gs, make, inputs, lod, shrink, copy=i > 0) for i, device in enumerate(devices)]
+    return _run(functions, calls, inputs, minibatch)
 
 
 def check_options(Gs, options):
@@ -84,39 +120,39 @@ def check_inputs(Gs, latents, labels):
     return latents, labels
 
 
-def _generator_on(device, Gs, lod, shrink, options, copy):
-    """A traced function (latents, labels) -> uint8 pictures, an array, that runs on `device`."""
+def _function_on(device, Gs, make, inputs, lod, shrink, copy):
+    """A traced function of rows of `inputs` -> uint8 pictures, an array, that runs on `device`."""
     network = Gs
     if copy:
         with tf.device(device):
             network = copy_of(Gs)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, Gs.latent_size]), tf.TensorSpec([None, Gs.label_size])])
-    def generate(latents, labels):
-        return to_uint8(downscale(network.generate(latents, labels, lod, **options), shrink))
+    @tf.function(input_signature=[tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in inputs])
+    def pictures(*rows):
+        return to_uint8(downscale(make(network, lod, *rows), shrink))
 
-    def on_device(latents, labels):
+    def on_device(*rows):
         with tf.device(device):
-            return generate(latents, labels).numpy()
+            return pictures(*rows).numpy()
     return on_device
 
 
-def _run(functions, calls, latents, labels, minibatch):
+def _run(functions, calls, inputs, minibatch):
     # `calls` threads per device; one more minibatch in its queue hides what the consumer does with the first.
     pools = [concurrent.futures.ThreadPoolExecutor(calls) for _ in functions]
 
     def submit(i, start):
         k, rows = i % len(functions), slice(start, start + minibatch)
-        return pools[k].submit(functions[k], latents[rows], labels[rows])
+        return pools[k].submit(functions[k], *(array[rows] for array in inputs))
 
     try:
-        starts = enumerate(range(0, len(latents), minibatch))
+        starts = enumerate(range(0, len(inputs[0]), minibatch))
         pending = [submit(*item) for item in itertools.islice(starts, (calls + 1) * len(functions))]
         while pending:
             yield pending.pop(0).result()
             pending += [submit(*item) for item in itertools.islice(starts, 1)]
     except tf.errors.ResourceExhaustedError as error:
-        raise ValueError(f'A minibatch of {min(minibatch, len(latents))} images does not fit into the memory; '
+        raise ValueError(f'A minibatch of {min(minibatch, len(inputs[0]))} images does not fit into the memory; '
                          f'use --minibatch={max(minibatch // 2, 1)} or less.') from error
     finally:
         for pool in pools:

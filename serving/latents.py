@@ -23,6 +23,17 @@ def parse_integers(text):
     return numbers
 
 
+def parse_numbers(text):
+    """'1,0.5,-1' -> [1.0, 0.5, -1.0]; ValueError for anything else."""
+    try:
+        numbers = [float(part) for part in text.split(',')]
+    except ValueError:
+        numbers = []
+    if not numbers or not np.isfinite(numbers).all():
+        raise ValueError(f'{text!r} is not a list of numbers; write for example 1,0.5,-1.')
+    return numbers
+
+
 def parse_classes(text, names=None):
     """'3', '0-9' or, where classes have `names`, 'cat,dog' -> numbers of classes; ValueError for anything else."""
     known = {_plain(name): number for number, name in enumerate(names or ())}

@@ -11,9 +11,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import numpy as np
 import PIL.Image
 
-SIGNATURE = 'generate_png'
+SIGNATURE, NAMES = 'generate_png', 'class_names'
 MOST_BYTES = 2 ** 25  # Of metadata, and of each picture: one of 2048x2048 has 13 MB as PNG at most, 17 in base64.
 MOST_PIXELS = 2 ** 24
 MOST_NUMBERS = 2 ** 16  # In a latent or a label.
@@ -71,23 +72,39 @@ class _Service:
     """
 
     def __init__(self, server, model, most_bytes):
-        self.server, self.model, self.most_bytes = server, model, most_bytes
+        self.server, self.model, self.most_bytes, self._known = server, model, most_bytes, None
 
-    def inputs(self):
-        """{input name: width} of the signature that makes PNG files."""
-        signatures = self._signatures()
-        if SIGNATURE not in signatures:
+    def inputs(self, signature=SIGNATURE):
+        """{input name: width} of a signature that makes PNG files; the width of one number per picture is 0."""
+        signatures = self._described()
+        if signature not in signatures:
+            reason = 'it knows no truncation: its network has no average of w, or it was exported before there was one; '
             raise self._problem(f'serves a {self.model} with the signatures {_words(", ".join(sorted(signatures)))}; '
-                                f'expected is {SIGNATURE} of a model that export.py wrote; name another with --model')
-        widths = signatures[SIGNATURE]
-        if 'latents' not in widths or not all(1 <= width <= MOST_NUMBERS for width in widths.values()):
-            raise self._problem(f'serves a {self.model} whose {SIGNATURE} takes {_words(str(widths))}; expected are latents '
+                                f'expected is {signature} of a model that export.py wrote; '
+                                f'{reason if SIGNATURE in signatures else ""}name another with --model')
+        widths = signatures[signature]
+        sound = all(1 <= width <= MOST_NUMBERS for name, width in widths.items() if name != 'truncation')
+        if 'latents' not in widths or not sound:
+            raise self._problem(f'serves a {self.model} whose {signature} takes {_words(str(widths))}; expected are latents '
                                 f'[N, 1 to {MOST_NUMBERS}]; name another model with --model')
         return widths
 
-    def pictures(self, inputs):
-        """The PNG files of one request, {input name: float32 [N, width]}."""
-        found, expected = self._predict(inputs), len(next(iter(inputs.values())))
+    def class_names(self, count, minibatch):
+        """The names of `count` classes, asked for by `minibatch`; None where they have none."""
+        if NAMES not in self._described():
+            return None
+        names = []
+        for start in range(0, count, minibatch):
+            numbers = np.arange(start, min(start + minibatch, count))
+            some = self._predict(NAMES, {'classes': numbers}, 'names')
+            if len(some) != len(numbers) or not all(isinstance(name, str) and name.isprintable() for name in some):
+                raise self._strange(str(some), f'the names of {len(numbers)} classes')
+            names += some
+        return names
+
+    def pictures(self, inputs, signature=SIGNATURE):
+        """The PNG files of one request, {input name: float32 [N, width] or [N]}."""
+        found, expected = self._predict(signature, inputs, 'image_bytes'), len(next(iter(inputs.values())))
         if len(found) != expected:
             raise self._problem(f'sent {len(found)} pictures where {expected} were asked for; {_SERVING}')
         for data in found:
@@ -97,6 +114,12 @@ class _Service:
                 raise self._problem(f'sent a picture that is no whole PNG file ({_words(str(error))}); '
                                     f'{_SERVING}') from error
         return found
+
+    def _described(self):
+        """{signature: {input name: width}}, asked for once."""
+        if self._known is None:
+            self._known = self._signatures()
+        return self._known
 
     def _problem(self, sentence):
         return ConnectionError(f'{self.server} {sentence}.')
@@ -138,18 +161,24 @@ class Rest(_Service):
         self._opener = urllib.request.build_opener(_Stay)
 
     def _signatures(self):
+        def width(spec):
+            sizes = spec['tensor_shape'].get('dim', [])
+            return int(sizes[1]['size']) if len(sizes) == 2 else 0
+
         def read(answer):
             found = answer['metadata']['signature_def']['signature_def']
-            return {name: {key: int(spec['tensor_shape']['dim'][1]['size']) for key, spec in signature['inputs'].items()}
-                    for name, signature in found.items() if name == SIGNATURE} or dict.fromkeys(found)
+            return {name: {key: width(spec) for key, spec in signature.get('inputs', {}).items()}
+                    for name, signature in found.items()}
         return self._ask('/metadata', read, 'the metadata of a model')
 
-    def _predict(self, inputs):
-        body = {'signature_name': SIGNATURE, 'inputs': {name: value.tolist() for name, value in inputs.items()}}
+    def _predict(self, signature, inputs, output):
+        body = {'signature_name': signature, 'inputs': {name: value.tolist() for name, value in inputs.items()}}
 
         def read(answer):
+            if not output.endswith('_bytes'):
+                return [*answer['outputs']]
             return [base64.b64decode(item['b64'], validate=True) for item in answer['outputs']]
-        return self._ask(':predict', read, 'a list of pictures in base64', body)
+        return self._ask(':predict', read, 'a list of pictures in base64' if output.endswith('_bytes') else 'a list', body)
 
     def _ask(self, path, read, expected, body=None):
         """What `read` makes of the JSON that a path answers."""
@@ -206,17 +235,19 @@ class Grpc(_Service):
         return {name: {key: dims[1].size if len(dims := spec.tensor_shape.dim) == 2 else 0
                        for key, spec in signature.inputs.items()} for name, signature in found.signature_def.items()}
 
-    def _predict(self, inputs):
+    def _predict(self, signature, inputs, output):
         from tensorflow.core.framework import types_pb2
         from tensorflow_serving.apis import predict_pb2
         request = predict_pb2.PredictRequest()
-        request.model_spec.name, request.model_spec.signature_name = self.model, SIGNATURE
+        request.model_spec.name, request.model_spec.signature_name = self.model, signature
         for name, value in inputs.items():
-            tensor = request.inputs[name]
-            tensor.dtype, tensor.tensor_content = types_pb2.DT_FLOAT, value.astype('<f4').tobytes()
+            tensor, whole = request.inputs[name], value.dtype.kind == 'i'
+            tensor.dtype = types_pb2.DT_INT64 if whole else types_pb2.DT_FLOAT
+            tensor.tensor_content = value.astype('<i8' if whole else '<f4').tobytes()
             for size in value.shape:
                 tensor.tensor_shape.dim.add(size=size)
-        return list(self._ask(self._stub.Predict, request).outputs['image_bytes'].string_val)
+        found = list(self._ask(self._stub.Predict, request).outputs[output].string_val)
+        return found if output.endswith('_bytes') else [text.decode(errors='replace') for text in found]
 
     def _ask(self, method, request):
         try:

@@ -14,17 +14,28 @@ class Selection:
 
     `classes` are shown in turn, or else `labels` float32 [N, label_size] are given, or else each number draws its class.
     """
-    kind: str               # 'seed', 'row' or 'latent', for file names.
+    kind: str               # 'seed', 'row', 'latent' or 'w', for file names.
     numbers: Sequence[int]
     random_state: int | None = None
     given_latents: np.ndarray | None = None
     classes: str | None = None  # Numbers, or names that only the network knows.
     given_labels: np.ndarray | None = None
+    given_w: np.ndarray | None = None  # [N, W] or [N, layers, W]; then there are neither latents nor labels.
+    average: bool = False              # One image, of the average of their w.
+    steps: int | None = None           # Those between each two in w as well: so many steps from one to the next.
+
+    @property
+    def is_of_w(self):
+        """Whether the images are of w that latents alone do not give."""
+        return self.given_w is not None or self.average or self.steps is not None
 
     def names(self):
         """Names that tell the images apart, e.g. seed0007."""
-        digits = max(4, len(str(max(self.numbers, default=0))))
-        return [f'{self.kind}{number:0{digits}d}' for number in self.numbers]
+        if self.average:
+            return ['average']
+        numbers = self.numbers if self.steps is None else range((len(self.numbers) - 1) * self.steps + 1)
+        digits = max(4, len(str(max(numbers, default=0))))
+        return [f'{self.kind if self.steps is None else "step"}{number:0{digits}d}' for number in numbers]
 
     def latents(self, latent_size):
         """float32 [N, latent_size]"""
@@ -44,14 +55,16 @@ class Selection:
         return labels_of(drawn_classes(self.numbers, label_size), label_size) if label_size else None
 
 
-def select(seeds='0-23', random_state=None, rows=None, latents=None, classes=None, labels=None):
-    """The Selection that is asked for in words, `latents` and `labels` by .npy files; ValueError or OSError for others."""
-    given_latents = load_array(latents, 'latents') if latents else None
-    if latents:
-        kind, numbers = 'latent', range(len(given_latents) if given_latents.ndim else 0)
+def select(seeds='0-23', random_state=None, rows=None, latents=None, classes=None, labels=None, w=None, average=False,
+           steps=None):
+    """The Selection that is asked for in words, `latents`, `labels`, `w` by .npy files; ValueError or OSError for others."""
+    given_latents, given_w = load_array(latents, 'latents') if latents else None, load_array(w, 'w') if w else None
+    given = given_latents if latents else given_w
+    if given is not None:
+        kind, numbers = 'latent' if latents else 'w', range(len(given) if given.ndim else 0)
     elif random_state is not None:
         kind, numbers = 'row', parse_integers(rows or '0-23')
     else:
         kind, numbers = 'seed', parse_integers(seeds)
     return Selection(kind, numbers, random_state, given_latents, classes,
-                     load_array(labels, 'labels') if labels else None)
+                     load_array(labels, 'labels') if labels else None, given_w, average, steps)

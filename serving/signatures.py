@@ -1,4 +1,5 @@
 """The signatures of a served model, and what lies beside them for TensorFlow Serving."""
+import functools
 import os
 
 import keras
@@ -6,6 +7,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from networks.growth import split_lod
 from serving import checks
 from serving.generate import to_uint8
 from serving.seeded import randn
@@ -41,45 +43,91 @@ def signatures(Gs, D, lod, freeze=False, classes=True):
     generate_seeded: seeds int64 [N] (labels) -> images, from numpy.random.RandomState(seed).randn(1, latent_size)
     generate_seeded_png: seeds (labels) -> image_bytes
     discriminate:    images uint8 [N, R, R, C] -> score [N], label_logits [N, D.num_logits]
+    class_names:     classes int64 [N] -> names string [N], where they have names
+
+    and of a generator with w, whose noise is the stored one:
+    map:             latents (labels) -> w float32 [N, layers, W], from which `synthesize` makes serving_default's images
+    synthesize:      w -> images
+    synthesize_png:  w -> image_bytes
+    *_truncated:     of map and each that generates, with the further input truncation float32 [N]: how far w goes from its
+                     average, in the layers that the network truncates by itself, or in all if it truncates none
 
     `labels` only exist in a conditional network; in discriminate if the score depends on them. With `freeze` the weights are
     constants of the graph. What `checks` refuses ends in an error of the server; with `classes` that is labels which are no
     class or mixture of classes.
     """
-    generate = generator(Gs, lod)
-    latents, *labels = generate.input_signature
-    images = tf.TensorSpec([None, Gs.resolution, Gs.resolution, Gs.num_channels], tf.uint8, name='images')
-    seeds = tf.TensorSpec([None], tf.int64, name='seeds')
-
+    fixed = _frozen if freeze else (lambda function: function)
+    latents, *labels = generator(Gs, lod).input_signature
+    seeds, images = tf.TensorSpec([None], tf.int64, name='seeds'), tf.TensorSpec(
+        [None, Gs.resolution, Gs.resolution, Gs.num_channels], tf.uint8, name='images')
+    psi = tf.TensorSpec([None], tf.float32, name='truncation')
+    to_w, to_images = _two_networks(Gs, lod, fixed) if Gs.has_w else (None, None)
+    generate = fixed(generator(Gs, lod)) if to_w is None else lambda *given, **psi: to_images(to_w(*given, **psi))
+    draw = tf.function(lambda seeds: randn(seeds, Gs.latent_size), input_signature=[seeds])  # Large: it is there once.
     judged = [images, *(labels if D.judges_labels else [])]
-    discriminate = tf.function(lambda images, labels=None: _discriminate(D, images, labels, lod), input_signature=judged)
-    if freeze:  # All signatures call one function: the constants are there once.
-        generate, discriminate = map(_frozen, (generate, discriminate))
+    score = fixed(tf.function(lambda images, labels=None: _discriminate(D, images, labels, lod), input_signature=judged))
 
-    def given(x, labels):
-        return x, *([] if labels is None else [checks.labels(labels, tf.shape(x)[0], classes)])
+    def made(make, latents=None, seeds=None, labels=None, truncation=None):
+        x = checks.latents(latents) if seeds is None else draw(checks.seeds(seeds))
+        n = tf.shape(x)[0]
+        options = {} if truncation is None else {'truncation': checks.truncation(truncation, n)}
+        return make(x, *checked_labels(labels, n), **options)
 
-    def serving_default(latents, labels=None):
-        return {'images': generate(*given(checks.latents(latents), labels))}
-
-    def generate_png(latents, labels=None):
-        return {'image_bytes': encode_png(generate(*given(checks.latents(latents), labels)))}
-
-    def generate_seeded(seeds, labels=None):
-        return {'images': generate(*given(randn(checks.seeds(seeds), Gs.latent_size), labels))}
-
-    def generate_seeded_png(seeds, labels=None):
-        return {'image_bytes': encode_png(generate_seeded(seeds, labels)['images'])}
+    def checked_labels(labels, n):
+        return [] if labels is None else [checks.labels(labels, n, classes)]
 
     def judge(images, labels=None):
-        scores, logits = discriminate(*given(checks.images(images), labels))
+        scores, logits = score(checks.images(images), *checked_labels(labels, tf.shape(images)[0]))
         return {'score': scores, 'label_logits': logits}
 
-    return {'serving_default': tf.function(serving_default, input_signature=[latents, *labels]),
-            'generate_png': tf.function(generate_png, input_signature=[latents, *labels]),
-            'generate_seeded': tf.function(generate_seeded, input_signature=[seeds, *labels]),
-            'generate_seeded_png': tf.function(generate_seeded_png, input_signature=[seeds, *labels]),
-            'discriminate': tf.function(judge, input_signature=judged)}
+    endpoints = {}
+    for ending, more in ('', []), *([('_truncated', [psi])] if Gs.has_w and Gs.averages else []):
+        for name, start, output, make in (
+                ('serving_default', latents, 'images', generate), ('generate_png', latents, 'image_bytes', generate),
+                ('generate_seeded', seeds, 'images', generate), ('generate_seeded_png', seeds, 'image_bytes', generate),
+                *([('map', latents, 'w', to_w)] if to_w else [])):
+            endpoints[name + ending] = _endpoint([start, *labels, *more], output, functools.partial(made, make))
+    if to_w:
+        w = _w_of(Gs)
+        for name, output in ('synthesize', 'images'), ('synthesize_png', 'image_bytes'):
+            endpoints[name] = _endpoint([w], output, lambda w: to_images(checks.w(w)))
+    if Gs.class_names:
+        endpoints['class_names'] = _endpoint(
+            [tf.TensorSpec([None], tf.int64, name='classes')], 'names',
+            lambda classes: tf.gather(tf.constant(Gs.class_names), checks.classes(classes, len(Gs.class_names))))
+    return endpoints | {'discriminate': tf.function(judge, input_signature=judged)}
+
+
+def _endpoint(specs, output, run):
+    """A tf.function of the inputs that `specs` name -> {output: run(**inputs)}, in PNG where that is image_bytes."""
+    def endpoint(*values):
+        result = run(**{spec.name: value for spec, value in zip(specs, values, strict=True)})
+        return {output: encode_png(result) if output == 'image_bytes' else result}
+    return tf.function(endpoint, input_signature=specs)
+
+
+def _two_networks(Gs, lod, fixed):
+    """(to_w(latents, labels.., truncation=None) -> w, truncated; to_images(w) -> uint8), the weights of both `fixed`."""
+    inputs, w = generator(Gs, lod).input_signature, _w_of(Gs)
+    mapped = fixed(tf.function(lambda latents, labels=None: Gs.map(latents, labels), input_signature=inputs))
+    truncated = fixed(tf.function(lambda w: tf.identity(Gs.truncate(w)), input_signature=[w]))
+    nearer, (level, fade) = None, split_lod(lod)
+    if Gs.averages:
+        nearer = fixed(tf.function(lambda w, psi: Gs.truncate(w, psi, Gs.default_cutoff or Gs.num_layers),
+                                   input_signature=[w, tf.TensorSpec([None], tf.float32)]))
+
+    def synthesize(w):
+        noise = Gs.noise_of('stored', w, level)
+        return to_uint8(Gs.at_full_resolution(Gs.synthesize(w, level, fade, noise=noise), level))
+
+    def to_w(*inputs, truncation=None):
+        w = mapped(*inputs)
+        return truncated(w) if truncation is None else nearer(w, truncation)
+    return to_w, fixed(tf.function(synthesize, input_signature=[w]))
+
+
+def _w_of(Gs):
+    return tf.TensorSpec([None, Gs.layers_at(0), Gs.dlatent_size], tf.float32, name='w')
 
 
 def encode_png(images):
@@ -141,7 +189,7 @@ def write_saved_model(folder, endpoints):
 
 
 def warmup_logs(endpoints):
-    """PredictionLogs of real requests: every generating signature at every allowed batch size, discriminate at one."""
+    """PredictionLogs of real requests: every signature at every allowed batch size, but discriminate at one."""
     for name, function in endpoints.items():
         for size in WARMUP_SIZES[:1] if name == 'discriminate' else WARMUP_SIZES:
             request = predict_pb2.PredictRequest()

@@ -118,7 +118,8 @@ def rest_server(model, name='progan'):
                 return self.answer(404, '{"error": "no such model"}')
             outputs = model.run(body['signature_name'], {key: np.array(value) for key, value in body['inputs'].items()})
             plain = {key: [{'b64': base64.b64encode(item).decode()} for item in value] if key.endswith('_bytes')
-                     else value.tolist() for key, value in outputs.items()}
+                     else [item.decode() if isinstance(item, bytes) else item for item in value.tolist()]
+                     for key, value in outputs.items()}
             return self.answer(200, json.dumps({'outputs': plain if len(plain) > 1 else [*plain.values()][0]}))
 
         def answer(self, status, text):

@@ -192,3 +192,19 @@ def test_what_cannot_be_built_is_refused():
         Discriminator(**SMALL, mbstd_num_features=5)(tf.zeros([4, 16, 16, 2]))
     with pytest.raises(ValueError, match=r'judges images with their labels; give labels \[N, 3\]'):
         Discriminator(**SMALL, label_size=3)(tf.zeros([4, 16, 16, 2]))
+
+
+@pytest.mark.parametrize('arguments, call, sentence', [
+    ({'dlatent_avg_beta': None}, lambda G, w: G.truncate(w, 0.5), 'without an average of w .* leave psi out'),
+    ({'label_size': 3}, lambda G, w: G.map(np.zeros([1, 8])), r'trained with labels; give labels \[N, 3\]'),
+    ({'label_size': 3}, lambda G, w: G.map(np.zeros([1, 8]), np.zeros([1, 2])), r'needs labels \[N, 3\]'),
+    ({}, lambda G, w: G.map(np.zeros([1, 8]), np.zeros([1, 2])), r'have shape \[1, 2\]; this network needs no labels'),
+    ({}, lambda G, w: G.synthesize(w[:, :, :7]), r'w has the shape \[1, 6, 7\]; these images .* need \[N, 6, 8\]'),
+    ({}, lambda G, w: G.synthesize(w[:, :3], 1), r'w has the shape \[1, 3, 8\]; these images .* need \[N, 4, 8\]'),
+    ({}, lambda G, w: G.synthesize(w, noise=[np.zeros([1, 8, 8, 1])] * 6),
+     r'Noise map 0 has the shape \[1, 8, 8, 1\]; this network needs \[N or 1, 4, 4, 1\]'),
+    ({}, lambda G, w: G.synthesize(w, noise=[None] * 5), '5 noise maps were given; .* need 6, of the sizes 4, 4, 8, 8, 16')])
+def test_w_noise_and_labels_of_other_shapes_are_refused(arguments, call, sentence):
+    with pytest.raises(ValueError, match=sentence) as error:
+        call(Generator(**G_SMALL | arguments), tf.zeros([1, 6, 8]))
+    assert str(error.value).endswith('.')

@@ -238,3 +238,37 @@ def test_metadata_of_another_kind_is_told_over_grpc():
     with grpc_server(Odd()) as address, pytest.raises(ConnectionError) as error:
         connect(address, 'progan', 1).inputs()
     assert 'where the metadata of a model was expected' in sentence_of(error)
+
+
+class Namer(Painter):
+    """One that has names for classes, and may have a truncation."""
+    def __init__(self, names, *others):
+        super().__init__()
+        self.names, self.others = names, others
+
+    def run(self, signature, inputs):
+        return {'names': np.array(self.names, object)}
+
+    def metadata(self):
+        response, found = super().metadata(), get_model_metadata_pb2.SignatureDefMap()
+        response.metadata['signature_def'].Unpack(found)
+        for name in ('class_names', *self.others):
+            found.signature_def[name].inputs['classes'].tensor_shape.dim.add(size=-1)
+        response.metadata['signature_def'].Pack(found)
+        return response
+
+
+@pytest.mark.parametrize('serve', [rest_server, grpc_server])
+def test_names_of_classes_are_checked(serve):
+    with serve(Namer([b'cat', 'caf\xe9'.encode()])) as address:
+        assert connect(address, 'progan', 2).class_names(4, 2) == ['cat', 'caf\xe9'] * 2
+    for names in [b'cat'], [b'cat', b'\x1b[2J']:
+        with serve(Namer(names)) as address, pytest.raises(ConnectionError) as error:
+            connect(address, 'progan', 2).class_names(2, 2)
+        assert 'where the names of 2 classes was expected' in sentence_of(error)
+    with serve(Painter()) as address:
+        service = connect(address, 'progan', 2)
+        assert service.class_names(2, 2) is None
+        with pytest.raises(ConnectionError) as error:
+            service.inputs('generate_png_truncated')
+    assert 'expected is generate_png_truncated of a model that export.py wrote; it knows no truncation' in sentence_of(error)
