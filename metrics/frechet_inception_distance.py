@@ -64,9 +64,14 @@ def load_statistics(path):
     if mu.dtype.kind != 'f' or sigma.dtype.kind != 'f' or mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
         raise ValueError(f'{path}: expected mu [D] and sigma [D, D], '
                          f'found {mu.dtype} {list(mu.shape)} and {sigma.dtype} {list(sigma.shape)}.')
+    with np.errstate(over='ignore'):
+        mu, sigma = mu.astype(np.float64), sigma.astype(np.float64)
     if not (np.all(np.isfinite(mu)) and np.all(np.isfinite(sigma))):
         raise ValueError(f'{path} holds FID statistics that are not finite; compute them again.')
-    return mu.astype(np.float64), sigma.astype(np.float64)
+    most = np.abs(sigma).max(initial=0)
+    if np.abs(sigma - sigma.T).max(initial=0) > 1e-3 * most or sigma.diagonal().min(initial=0) < -1e-3 * most:
+        raise ValueError(f'{path} holds a sigma that is no covariance: not symmetric, or negative; compute it again.')
+    return mu, sigma
 
 
 class FID(Collected):

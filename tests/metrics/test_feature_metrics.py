@@ -106,7 +106,9 @@ def test_a_file_without_statistics_is_refused_by_name(tmp_path):
     np.savez(tmp_path / 'whole.npz', mu=np.zeros(3), sigma=np.eye(3))
     (tmp_path / 'short.npz').write_bytes((tmp_path / 'whole.npz').read_bytes()[:-30])
     np.savez(tmp_path / 'nan.npz', mu=np.full(3, np.nan), sigma=np.eye(3))
-    for name in 'other', 'text', 'shapes', 'words', 'images', 'short', 'nan':
+    np.savez(tmp_path / 'lopsided.npz', mu=np.zeros(3), sigma=np.triu(np.ones([3, 3])))
+    np.savez(tmp_path / 'negative.npz', mu=np.zeros(3), sigma=-np.eye(3))
+    for name in 'other', 'text', 'shapes', 'words', 'images', 'short', 'nan', 'lopsided', 'negative':
         with pytest.raises(ValueError, match=f'{name}.npz'):
             fid.load_statistics(tmp_path / f'{name}.npz')
 
