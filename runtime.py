@@ -147,6 +147,15 @@ def _is_chatter(record):
     return record.levelno <= python_logging.INFO or 'tf.function retracing' in str(record.msg)
 
 
+def _is_read(stream):
+    """Whether anybody still reads what is printed: `head` does not once it has enough."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        return False
+    return True
+
+
 def run(main, commands=None):
     """Runs `main(argv)` as a program; where it has several `commands`, {name: command_line.Command}, argv[1] is one.
 
@@ -158,6 +167,9 @@ def run(main, commands=None):
             try:
                 return function(argv)
             except (ValueError, OSError, MemoryError, FloatingPointError, RecursionError) as error:
+                if isinstance(error, BrokenPipeError) and not _is_read(sys.stdout):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                    sys.exit(1)
                 if flags.FLAGS['traceback'].value:
                     traceback.print_exc()
                 print(f'{command_line.program()}: {error}', file=sys.stderr)

@@ -3,6 +3,8 @@ import os
 import subprocess
 import sys
 
+from places import ROOT
+
 
 def run(script):
     """The script's output; it starts with `import runtime`."""
@@ -45,6 +47,12 @@ def test_tensorflow_starts_without_a_word_even_where_warnings_are_errors():
 def test_numpy_is_told_of_features_without_a_warning_and_nobody_else_is():
     script = 'import runtime, os; assert "NPY_DISABLE_CPU_FEATURES" not in os.environ; import numpy'
     assert stderr_of(script, '-W', 'error') == ''
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word():
+    done = subprocess.run(['bash', '-c', '"$0" train.py --list | head -1; echo ${PIPESTATUS[0]}', sys.executable], cwd=ROOT,
+                          env=os.environ | {'PYTHONUNBUFFERED': '1'}, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] in '01' and done.stderr == ''
 
 
 def test_only_the_usual_lines_are_dropped_and_a_crash_hides_nothing():
