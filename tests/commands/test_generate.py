@@ -266,7 +266,7 @@ finally:
     ('generate.py grid --network=NET --out=OUT/x.tiff', 'ends in .tiff; use .png, .jpg, .webp, or no ending.'),
     ('generate.py images --network=NET --out=OUT --nearest_resolution=8', 'has no meaning without --nearest.'),
     ('generate.py training_video --network=latest --results_dir=OUT --out=OUT/x', "There is no run 'latest'"),
-    ('train.py --data_dir=OUT', "digits' does not exist; create it with: python dataset_tool.py create_digits"),
+    ('train.py --config=celebahq --data_dir=OUT', "celebahq' does not exist; create it with: python dataset_tool.py create"),
     ('train.py --config=digits,tiny', "'tiny'"), ('train.py --resume=17 --results_dir=OUT', "There is no run '17'"),
     ('evaluate.py --run=17 --results_dir=OUT --metrics=fid', "There is no run '17'"),
     ('evaluate.py --fake=OUT/none --metrics=fid', 'There is no'),
