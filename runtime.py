@@ -7,6 +7,7 @@ import logging as python_logging
 import os
 import re
 import resource
+import select
 import sys
 import traceback
 import warnings
@@ -147,13 +148,11 @@ def _is_chatter(record):
     return record.levelno <= python_logging.INFO or 'tf.function retracing' in str(record.msg)
 
 
-def _is_read(stream):
+def _is_read(descriptor):
     """Whether anybody still reads what is printed: `head` does not once it has enough."""
-    try:
-        stream.flush()
-    except BrokenPipeError:
-        return False
-    return True
+    watched = select.poll()
+    watched.register(descriptor, select.POLLOUT)
+    return not any(event & select.POLLERR for _, event in watched.poll(0))
 
 
 def run(main, commands=None):
@@ -167,7 +166,7 @@ def run(main, commands=None):
             try:
                 return function(argv)
             except (ValueError, OSError, MemoryError, FloatingPointError, RecursionError) as error:
-                if isinstance(error, BrokenPipeError) and not _is_read(sys.stdout):
+                if isinstance(error, BrokenPipeError) and not _is_read(1):
                     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                     sys.exit(1)
                 if flags.FLAGS['traceback'].value:
