@@ -69,12 +69,12 @@ PRESETS = {
     'stylegan-8gpus': _gpus(8, 32, {4: 512, 8: 256, 16: 128, 32: 64, 64: 32}),
     'demo-stylegan': Preset('preset', 'StyleGAN on drawn faces at 32x32, in minutes on two CPU cores', {
         'network.kind': 'stylegan', 'loss.kind': 'logistic', 'data.name': 'faces32', 'data.mirror': True,
-        'network.fmap_base': 512, 'network.fmap_max': 64, 'network.latent_size': 64, 'network.dlatent_size': 64,
+        'network.fmap_base': 256, 'network.fmap_max': 64, 'network.latent_size': 64, 'network.dlatent_size': 64,
         'network.mapping_fmaps': 64, 'network.mapping_layers': 4, 'loss.r1_gamma': 0.3,
-        'schedule.lod_initial_resolution': 8, 'schedule.lod_training_kimg': 20.0, 'schedule.lod_transition_kimg': 20.0,
-        'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {}, 'schedule.G_learning_rate': 0.002,
-        'schedule.D_learning_rate': 0.002, 'schedule.tick_kimg': 5.0, 'schedule.tick_kimg_dict': {},
-        'schedule.Gs_half_life_kimg': 3.0, 'train.total_kimg': 150.0, 'train.network_snapshot_ticks': 5}),
+        'schedule.lod_initial_resolution': 8, 'schedule.lod_training_kimg': 15.0, 'schedule.lod_transition_kimg': 15.0,
+        'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {}, 'schedule.G_learning_rate': 0.003,
+        'schedule.D_learning_rate': 0.003, 'schedule.tick_kimg': 10.0, 'schedule.tick_kimg_dict': {},
+        'schedule.Gs_half_life_kimg': 3.0, 'train.total_kimg': 140.0, 'train.network_snapshot_ticks': 5}),
     'progan-networks': Preset('networks', 'ProGAN\'s networks and loss under StyleGAN\'s schedule', {
         'network.kind': 'progan', 'loss.kind': 'wgan_gp'}),
 
