@@ -144,7 +144,7 @@ def _check_names(names):
     taken = {}
     for name in names:
         if name not in PRESETS:
-            raise ValueError(f'unknown name {name!r} in --config{did_you_mean(name, PRESETS)}; --list names them all.')
+            raise ValueError(f'unknown name {name!r} in --config{did_you_mean(name, PRESETS) or ";"} --list names them all.')
         group = PRESETS[name].group or name
         if group in taken:
             raise ValueError(f'--config names {taken[group]!r} and {name!r}, but takes one {group}; drop one.')

@@ -3,9 +3,11 @@ import runtime  # isort: skip (it must come before TensorFlow)
 
 import contextlib
 import json
+import logging
 import os
 import pathlib
 import tempfile
+import warnings
 
 import numpy as np
 from absl import flags
@@ -141,7 +143,8 @@ def export_tflite(folder, Gs, D, lod):
         model = tf.lite.TFLiteConverter.from_saved_model(saved).convert()
     with open(path, 'wb') as file:
         file.write(model)
-    runner = tf.lite.Interpreter(path).get_signature_runner('serving_default')
+    with warnings.catch_warnings(action='ignore', category=UserWarning):  # It advises another package.
+        runner = tf.lite.Interpreter(path).get_signature_runner('serving_default')
     return lambda inputs: runner(**inputs)['images']
 
 
@@ -154,6 +157,7 @@ def export_onnx(folder, Gs, D, lod):
         raise ValueError(f'ONNX needs {error.name}; install it with: pip install tf2onnx onnxruntime') from error
 
     from serving.signatures import generator
+    logging.getLogger('tf2onnx').setLevel(logging.WARNING)  # It tells each of its steps.
     path, function = os.path.join(folder, 'generator.onnx'), generator(Gs, lod)
     model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=17)
     output, = model.graph.output

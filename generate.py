@@ -25,6 +25,7 @@ from progress import progress
 from serving import figures, styles
 from serving.latents import captions_of, parse_integers, parse_numbers, walk
 from serving.selection import Selection, select
+from wording import counted
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -111,7 +112,7 @@ def images():
         save_npz(targets[0], np.stack([*pictures]))
     else:
         save_all(pictures, targets, kind)
-    print(f'{targets[0] if len(targets) == 1 else FLAGS.out}: {len(names)} image{"s" if len(names) > 1 else ""}')
+    print(f'{targets[0] if len(targets) == 1 else FLAGS.out}: {counted(len(names), "image")}')
 
 
 def image_files(names):
@@ -144,7 +145,7 @@ def grid():
     pictures = np.concatenate([*generated(Gs, chosen)])
     captions = class_captions(Gs, chosen) if FLAGS.captions else None
     save_picture(arranged(pictures, columns, captions), path, kind)
-    print(f'{path}: {n} images')
+    print(f'{path}: {counted(n, "image")}')
 
 
 def video():
@@ -211,7 +212,7 @@ def training_video():
                     yield frame
                     bar.update()
     videos.save_video(frames(), path, FLAGS.fps)
-    print(f'{path}: {num_frames} frames of {len(set(shown))} snapshots')
+    print(f'{path}: {num_frames} frames of {counted(len(set(shown)), "snapshot")}')
 
 
 def style_mixing():
@@ -359,7 +360,7 @@ def generated(Gs, chosen, shows_progress=True):
     else:
         batches = generate_images(Gs, chosen.latents(Gs.latent_size), chosen.labels(Gs.label_size, Gs.class_names),
                                   options=options(), **how(Gs))
-    return counted(batches, len(chosen.names()) if shows_progress else None)
+    return watched(batches, len(chosen.names()) if shows_progress else None)
 
 
 def how(Gs):
@@ -369,7 +370,7 @@ def how(Gs):
     return {'lod': FLAGS.lod, 'minibatch': minibatch, 'shrink': FLAGS.shrink, 'devices': first_devices(FLAGS.devices)}
 
 
-def counted(batches, total):
+def watched(batches, total):
     """The batches of images, while a line tells how many of `total` there are; None for no line."""
     with contextlib.nullcontext() if total is None else progress(total=total) as bar:
         for batch in batches:
@@ -381,7 +382,7 @@ def counted(batches, total):
 def painted(Gs, w, seeds=None, **noise):
     """Single pictures of w, with the flags applied. -> iterator of uint8 [H, W, C]"""
     from serving.generate import synthesize_images
-    return itertools.chain.from_iterable(counted(synthesize_images(Gs, w, seeds, **noise, **how(Gs)), len(w)))
+    return itertools.chain.from_iterable(watched(synthesize_images(Gs, w, seeds, **noise, **how(Gs)), len(w)))
 
 
 def w_of(Gs, chosen):

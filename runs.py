@@ -90,7 +90,7 @@ def locate(results_dir, run):
     found = [name for number, name in known
              if run in (name, 'latest') or (run.isdigit() and int(run) == number)]
     if not found:
-        there = f'it holds {known[0][1]} to {known[-1][1]}' if known else 'it holds no runs yet'
+        there = f'it holds {" to ".join(dict.fromkeys([known[0][1], known[-1][1]]))}' if known else 'it holds no runs yet'
         raise FileNotFoundError(f'There is no run {run!r} in {results_dir} ({there}); give a number, a name, or latest.')
     return os.path.join(results_dir, found[-1])
 

@@ -34,21 +34,25 @@ def main(argv):
     import runs
     from data.made import make_missing
     from data.tfrecords import open_dataset
+    from training import slurm
+    from training.tf_config import check_cluster
     shortcuts = {'data.dir': FLAGS.data_dir, 'train.devices': FLAGS.devices, 'train.jit': FLAGS.jit,
                  'train.init_from': FLAGS.init_from, 'train.start_kimg': FLAGS.start_kimg, 'train.partial': FLAGS.partial}
     overrides = [f'{key}={value}' for key, value in shortcuts.items() if value is not None] + FLAGS.set
     run_dir = FLAGS.resume and runs.locate(FLAGS.results_dir, FLAGS.resume)
     config = resumed_config(run_dir, overrides) if run_dir else configs.resolve(FLAGS.config, overrides)
 
+    if FLAGS.cluster:
+        os.environ['TF_CONFIG'] = slurm.tf_config()
+    if 'TF_CONFIG' in os.environ:
+        check_cluster(os.environ['TF_CONFIG'])
     data, dataset = config.data, None
     if not FLAGS.dry_run:  # A plan needs none.
         make_missing(data.dir, data.name)
         dataset = open_dataset(data.dir, data.name, data.resolution, data.label_size)
     one_device = config.train.devices == 1 and not FLAGS.cpu_devices and not FLAGS.cluster and 'TF_CONFIG' not in os.environ
     runtime.suit_threads_to(config.network.fmap_max, one_device)
-    from training import describe, devices, loop, slurm  # Only now: they import TensorFlow.
-    if FLAGS.cluster:
-        os.environ['TF_CONFIG'] = slurm.tf_config()
+    from training import describe, devices, loop  # Only now: they import TensorFlow.
     init_from = None if run_dir and runs.has_checkpoint(run_dir) else config.train.init_from
     if FLAGS.dry_run:
         print(describe.plan(config, init_from))

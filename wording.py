@@ -14,6 +14,11 @@ def format_time(seconds):
     return f'{s // 86400}d {s // 3600 % 24:02d}h {s // 60 % 60:02d}m'
 
 
+def counted(number, what):
+    """E.g. '1 image', '2 images'."""
+    return f'{number} {what}{"" if number == 1 else "s"}'
+
+
 def command(name):
     """What to type to run a command: in a checkout, or where the package is installed."""
     return f'progan {name}' if __name__.startswith('progan.') else f'python {name}.py'

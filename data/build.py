@@ -8,6 +8,7 @@ import numpy as np
 from data.images import warn_if_dark
 from data.parallel import ordered_map
 from data.writer import Writer
+from wording import counted
 
 BATCH_BYTES = 2 ** 20  # Of images that are written at a time; their levels stay in the cache.
 
@@ -41,7 +42,7 @@ def build(target, source, recipe='', num_workers=None, resume=False, shards=1, o
                 brightest = max(brightest, images.max())
                 writer.add(images, source.labels[indices] if label_size else None, indices)
     left_out = writer.position - writer.num_images
-    print(f"'{target}': {writer.num_images} images of {source.resolution}x{source.resolution}"
+    print(f"'{target}': {counted(writer.num_images, 'image')} of {source.resolution}x{source.resolution}"
           + (f', {writer.num_images - before} of them built now' if before else '')
           + ''.join(f', {count} {word}' for word, count in sorted(remarks.items()))
           + (f'; {left_out} could not be used and were left out' if left_out else ''))

@@ -119,8 +119,10 @@ def _walk(path):
             seen.add(place)
             paths = [os.path.join(folder, name) for name in sorted(folders)]
             waiting += filter(os.path.islink, paths)  # Which os.walk does not follow.
-            files = [name for name in files if os.path.isfile(os.path.join(folder, name))]  # No pipes, no devices.
-            names += [os.path.relpath(os.path.join(folder, name), path).replace(os.sep, '/') for name in files]
+            names += [os.path.relpath(file, path).replace(os.sep, '/')
+                      for file in (os.path.join(folder, name) for name in files)
+                      # No pipes, no devices, but links to nothing: they are told like what else cannot be read.
+                      if os.path.isfile(file) or not os.path.exists(file)]
     return names
 
 

@@ -12,8 +12,10 @@ from files import check_new, move_folder, staging, writing
 from pictures.pictures import picture_path, pil_image, save_picture
 from pictures.sheets import default_scale, sheet
 from progress import progress
+from wording import counted
 
 BATCH_BYTES = 2 ** 22  # Of images that are read at a time.
+MOST_CLASSES = 100  # That are listed one by one.
 SHEET_GAP = 4  # Pixels between the images of a contact sheet.
 
 
@@ -74,7 +76,7 @@ def compare(tfrecord_dir_a, tfrecord_dir_b, *, ignore_labels=False):
     if different:
         raise ValueError(f"{len(different)} of {a.num_images} images or labels differ between "
                          f"'{tfrecord_dir_a}' and '{tfrecord_dir_b}'; the first is number {different[0]}.")
-    print(f'identical: {a.num_images} images' + ('' if ignore_labels else ' and labels'))
+    print(f'identical: {counted(a.num_images, "image")}' + ('' if ignore_labels else ' and labels'))
 
 
 def _are_classes(labels):
@@ -85,25 +87,30 @@ def _are_classes(labels):
 def info(tfrecord_dir):
     """Tells what a data set holds: number, shape and bytes of the images of each level, and images per class."""
     dataset = Dataset(tfrecord_dir)
-    print(f'{dataset.name}: {dataset.num_images} images of {dataset.resolution}x{dataset.resolution}, '
+    print(f'{dataset.name}: {counted(dataset.num_images, "image")} of {dataset.resolution}x{dataset.resolution}, '
           f'{"RGB" if dataset.num_channels == 3 else "gray"}')
     for side, num_files, num_bytes in dataset.level_sizes():
-        print(f'  {side}x{side}: {num_bytes:,} bytes in {num_files} file{"s" * (num_files > 1)}')
+        print(f'  {side}x{side}: {num_bytes:,} bytes in {counted(num_files, "file")}')
     if not dataset.label_size:
         print('  no labels')
     elif _are_classes(dataset.labels):
         counts = dataset.labels.sum(axis=0).astype(int)
         names = dataset.class_names or range(dataset.label_size)
-        print(f'  {dataset.label_size} classes: ' + ', '.join(f'{name}: {n}' for name, n in zip(names, counts, strict=True)))
+        listed = [f'{name}: {n}' for name, n in zip(names, counts, strict=True)]
+        if len(listed) > MOST_CLASSES:
+            listed[MOST_CLASSES - 1:-1] = ['..']
+            listed.append(f'{counts.min()} to {counts.max()} each, {(counts == 0).sum()} of them without an image')
+        print(f'  {dataset.label_size} classes: ' + ', '.join(listed))
     else:
-        print(f'  labels of {dataset.label_size} numbers, mean {dataset.labels.mean(axis=0)}')
+        means = ' '.join(f'{mean:.6g}' for mean in dataset.labels.mean(axis=0, dtype=float))
+        print(f'  labels of {counted(dataset.label_size, "number")}, mean [{means}]')
 
 
 def verify(tfrecord_dir):
     """Checks every record of every level, the labels, and what was noted about them when they were written."""
     dataset = Dataset(tfrecord_dir)
     has_manifest = dataset.verify()
-    print(f'intact: {dataset.num_images} images in all levels'
+    print(f'intact: {counted(dataset.num_images, "image")} in all levels'
           + ('' if has_manifest else '; the labels cannot be checked, as the data set has no manifest'))
 
 

@@ -20,6 +20,8 @@ from files import TEXT, read, sha256_of
 from presets.datasets import MADE_BY
 from wording import command
 
+_INPUTS = {'mnist': 'MNIST_DIR', 'mnistrgb': 'MNIST_DIR', 'cifar10': 'CIFAR10_DIR', 'cifar100': 'CIFAR100_DIR',
+           'svhn': 'SVHN_DIR', 'celeba': 'CELEBA_DIR', 'celebahq': 'CELEBA_DIR DELTA_DIR'}
 _CLASSES = re.compile(r'[0-9a-f]{64}  classes (.*)\n')  # The line of the manifest that names them.
 
 
@@ -210,7 +212,7 @@ def _find_levels(path):
         if os.path.isfile(path):
             raise ValueError(f"'{path}' is a file, a data set is a folder; {_advice(path)}.")
         raise FileNotFoundError(f"data set '{path}' does not exist; create it with: "
-                                f'{command("dataset_tool")} {_command(name)} {path}.')
+                                f'{command("dataset_tool")} {_command(name, path)}.')
     pattern = re.compile(r'(.+)-r(\d\d)(?:-(\d{5})-of-(\d{5}))?\.tfrecords')
     matches = [match for match in map(pattern.fullmatch, sorted(os.listdir(path))) if match]
     names = sorted({match[1] for match in matches})
@@ -232,15 +234,15 @@ def _find_levels(path):
     return names[0], found
 
 
-def _command(name):
-    """The subcommand of dataset_tool.py that creates the data set called `name`."""
-    if name in ('mnist', 'mnistrgb', 'cifar10', 'cifar100', 'svhn', 'celeba', 'celebahq'):
-        return f'create_{name}'
+def _command(name, path):
+    """What dataset_tool.py is to be given to create the data set `name`; what it reads is in capitals, as --help has it."""
     if name in MADE_BY:
-        return MADE_BY[name]
-    if name == 'lsun-car-512x384':
-        return 'create_lsun_wide'
-    return 'create_lsun' if name.startswith('lsun') else 'create_from_images'
+        return f'{MADE_BY[name]} {path}'
+    if name in _INPUTS:
+        return f'create_{name} {path} {_INPUTS[name]}'
+    if name.startswith('lsun'):
+        return f'create_lsun{"_wide" * (name == "lsun-car-512x384")} {path} LMDB_DIR'
+    return f'create_from_images {path} IMAGE_DIR'
 
 
 def _advice(path):

@@ -98,8 +98,8 @@ def check_options(Gs, options):
              if parameter.kind is parameter.KEYWORD_ONLY]
     for name in options:
         if name not in known:
-            raise ValueError(f'{name} was given, but networks of kind {Gs.kind} have no such option (they have '
-                             f'{", ".join(known) or "none"}).')
+            raise ValueError(f'--{name} is no option of networks of kind {Gs.kind}, which have '
+                             f'{", ".join(f"--{other}" for other in known) or "none"}; leave it out.')
     Gs.check_options(**options)
     return options
 

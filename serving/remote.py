@@ -129,7 +129,7 @@ class _Service:
         return self._problem(f'answers {_words(answer)} where {expected} was expected; {_SERVING}')
 
     def _no_model(self, code, words):
-        return self._problem(f'answers {code} ({words}); is --model={self.model} its name on the server?')
+        return self._problem(f'answers {code} ({words}); --model={self.model} is to be its name on the server')
 
 
 def _words(text):
@@ -193,8 +193,8 @@ class Rest(_Service):
             raise self._problem(f'does not speak HTTP ({_words(str(error))}); for the gRPC port write HOST:PORT without '
                                 f'http://, for REST the other port, by default http://HOST:8501') from error
         except (OSError, UnicodeError) as error:  # The latter for no name of the network.
-            raise self._problem(f'does not answer ({_words(str(getattr(error, "reason", error)))}); is the server '
-                                f'running?') from error
+            raise self._problem(f'does not answer ({_words(str(getattr(error, "reason", error)))}); start it, '
+                                'or correct --server') from error
         if len(text) > self.most_bytes:
             raise self._problem(f'sent more than {self.most_bytes} bytes; {_SERVING}')
         try:
@@ -259,5 +259,5 @@ class Grpc(_Service):
                 raise self._no_model(code, words) from error
             advice = _SERVING
             if code == 'UNAVAILABLE':
-                advice = 'is the server running? REST would be http://HOST:PORT, by default http://HOST:8501'
+                advice = 'start the server, or correct --server; REST would be http://HOST:PORT, by default http://HOST:8501'
             raise self._problem(f'answers {code} ({words}); {advice}') from error

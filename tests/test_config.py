@@ -86,7 +86,7 @@ def test_overrides_are_typed():
 
 
 @pytest.mark.parametrize('names, overrides, sentence', [
-    (['celebahq', 'v2-8gpu'], [], "unknown name 'v2-8gpu' in --config; did you mean 'v2-8gpus'?"),
+    (['celebahq', 'v2-8gpu'], [], "unknown name 'v2-8gpu' in --config; did you mean 'v2-8gpus'? --list"),
     (['fp16', 'bf16'], [], "'fp16' and 'bf16', but takes one precision"),
     (['mnist', 'svhn'], [], "'mnist' and 'svhn', but takes one data set"),
     (['v1-1gpu', 'demo'], [], "'v1-1gpu' and 'demo', but takes one preset"),

@@ -27,7 +27,10 @@ def test_a_run_is_found_by_number_name_path_or_as_the_latest(tmp_path):
 def test_an_unknown_run_names_what_there_is(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no run '3' in .* \(it holds no runs yet\)"):
         runs.locate(tmp_path, '3')
-    make(tmp_path, '000-a', '001-b')
+    make(tmp_path, '000-a')
+    with pytest.raises(FileNotFoundError, match=r'\(it holds 000-a\)'):
+        runs.locate(tmp_path, '3')
+    make(tmp_path, '001-b')
     with pytest.raises(FileNotFoundError, match='it holds 000-a to 001-b'):
         runs.locate(tmp_path, '3')
 

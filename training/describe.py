@@ -9,8 +9,9 @@ import config as configs
 from data.tfrecords import SyntheticDataset, open_dataset
 from presets.datasets import SHAPES
 from training import disk
-from training.devices import check_cluster
 from training.loop import build
+from training.tf_config import check_cluster
+from wording import counted
 
 
 def plan(config, init_from=None):
@@ -20,7 +21,8 @@ def plan(config, init_from=None):
     if 'TF_CONFIG' in os.environ:
         workers = len(check_cluster(os.environ['TF_CONFIG'])[0])
         devices *= workers
-        remarks += [f'{workers} workers of {config.train.devices} device(s) each are assumed, as TF_CONFIG names them.']
+        remarks += [f'{counted(workers, "worker")} of {counted(config.train.devices, "device")} each are assumed, as '
+                    'TF_CONFIG names them.']
     elif devices > 1 and devices > (found := len(tf.config.list_physical_devices('GPU'))):
         remarks += [f'{devices} GPUs are assumed; this machine has {found}.']
     return describe(remarks, config, *build(config, tf.distribute.get_strategy(), init_from, dataset, devices))

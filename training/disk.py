@@ -3,6 +3,7 @@ import math
 from typing import NamedTuple
 
 from pictures.pictures import SCREENS
+from wording import counted
 
 
 class Part(NamedTuple):
@@ -23,15 +24,15 @@ def run_folder(state, schedule, start_nimg, total_nimg, options):
         snapshots = min(snapshots, options.keep_snapshots)
     networks = 4 * sum(numbers.values())
     width, height = SCREENS[options.grid]
-    return [Part('network snapshots', snapshots + 1, networks),
-            Part('checkpoints', 2, networks + 2 * 4 * (numbers['G'] + numbers['D'])),  # Adam's two moments.
+    return [Part('network snapshot', snapshots + 1, networks),
+            Part('checkpoint', 2, networks + 2 * 4 * (numbers['G'] + numbers['D'])),  # Adam's two moments.
             Part('pictures, once as PNG and once for TensorBoard', 2 * (ticks // options.image_snapshot_ticks + 2),
                  width * height * state.G.num_channels)]
 
 
 def describe(parts):
     """One sentence."""
-    listed = ', '.join(f'{part.count} {part.what} of {_mb(part.size)}' for part in parts[:-1])
+    listed = ', '.join(f'{counted(part.count, part.what)} of {_mb(part.size)}' for part in parts[:-1])
     return (f'The run folder will take about {_mb(sum(part.count * part.size for part in parts[:-1]))} ({listed}), and at '
             f'most {_mb(parts[-1].count * parts[-1].size)} for {parts[-1].count} {parts[-1].what}.')
 

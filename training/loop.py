@@ -21,6 +21,7 @@ from training.start import Start, start_from
 from training.state import Checkpoints, Position, make_state
 from training.step import Iteration
 from training.stream import Stream
+from wording import counted
 
 HEALTH_INTERVAL = 50  # Iterations between looks at the optimizers: each look waits for the device.
 
@@ -94,9 +95,10 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
     position.sums, position.tick_seconds = None, 0.0
     maintenance = NoMaintenance() if not chief else Maintenance(
         run_dir, options, config.data.mirror, dataset, state, position, total_nimg)
-    maintenance.say(f'{"Resuming" if resumed else "Training"} {run_dir}: {dataset.name}, {dataset.num_images} images of '
-                    f'{dataset.resolution}x{dataset.resolution}, {strategy.num_replicas_in_sync} device(s), '
-                    f'{num_workers} worker(s), {options.precision}, {position.nimg / 1000:g} of {options.total_kimg:g} kimg')
+    maintenance.say(f'{"Resuming" if resumed else "Training"} {run_dir}: {dataset.name}, '
+                    f'{counted(dataset.num_images, "image")} of {dataset.resolution}x{dataset.resolution}, '
+                    f'{counted(strategy.num_replicas_in_sync, "device")}, {counted(num_workers, "worker")}, '
+                    f'{options.precision}, {position.nimg / 1000:g} of {options.total_kimg:g} kimg')
     parts = disk.run_folder(state, schedule, position.nimg, total_nimg, options)
     for remark in [*remarks, *(() if resumed else start.remarks), disk.describe(parts)]:
         maintenance.say(remark)

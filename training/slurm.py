@@ -2,8 +2,6 @@
 import json
 import os
 
-from tensorflow.python.distribute.cluster_resolver.slurm_cluster_resolver import expand_hostlist, expand_tasks_per_node
-
 _START = 'start it with: srun python train.py --cluster=slurm'
 _NAMES = ('JOB_ID', 'PROCID', 'STEP_NODELIST', 'STEP_TASKS_PER_NODE')
 
@@ -19,6 +17,8 @@ def tf_config(environment=os.environ):
         raise ValueError(f'--cluster=slurm needs the environment of a SLURM task, but {missing[0]} is not set; {_START}.')
     if 'TF_CONFIG' in environment:
         raise ValueError('--cluster=slurm was given and TF_CONFIG is set; drop one of them.')
+    # Late: what is wrong above is told before TensorFlow is imported.
+    from tensorflow.python.distribute.cluster_resolver.slurm_cluster_resolver import expand_hostlist, expand_tasks_per_node
     job, rank, nodes, tasks = (environment[f'SLURM_{name}'] for name in _NAMES)
     try:
         index, number = int(rank), int(job)

@@ -62,8 +62,8 @@ def test_an_option_that_a_network_does_not_have_is_one_sentence(run_command, tmp
     done = run_command('generate.py', 'images', f'--network={tmp_path / "network.h5"}', '--truncation=0.7',
                        f'--out={tmp_path / "out"}')
     assert done.returncode == 1 and not (tmp_path / 'out').exists()
-    assert done.stderr.splitlines()[-1] == ('generate.py: truncation was given, but networks of kind progan have no such '
-                                            'option (they have none).')
+    assert done.stderr.splitlines()[-1] == ('generate.py: --truncation is no option of networks of kind progan, which '
+                                            'have none; leave it out.')
 
 
 def test_an_option_reaches_the_network():

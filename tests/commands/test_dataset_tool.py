@@ -121,7 +121,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tool, tmp_path):
     (['create_digits', 'a', 'b'], 'usage: '),
     (['create_digits', 'a', '--shuffle=1'], 'create_digits has no flag --shuffle'),
     (['extract', 'no-such-set', 'a'], "'no-such-set' does not exist; create it with: "
-                                      'python dataset_tool.py create_from_images no-such-set'),
+                                      'python dataset_tool.py create_from_images no-such-set IMAGE_DIR.'),
 ])
 def test_wrong_arguments_are_one_clear_sentence(tool, arguments, message):
     assert message in tool(*arguments, fails=True)

@@ -258,4 +258,4 @@ def test_the_client_saves_the_pictures_of_its_seeds(served, official, run_comman
 
 def test_the_client_explains_a_missing_server(run_command, tmp_path):
     done = run_command('serve_client.py', '--server=http://localhost:9', f'--out={tmp_path}')
-    assert done.returncode == 1 and 'is the server running?' in done.stderr and 'Traceback' not in done.stderr
+    assert done.returncode == 1 and 'start it, or correct --server' in done.stderr and 'Traceback' not in done.stderr

@@ -267,6 +267,7 @@ finally:
     ('generate.py images --network=NET --out=OUT --nearest_resolution=8', 'has no meaning without --nearest.'),
     ('generate.py training_video --network=latest --results_dir=OUT --out=OUT/x', "There is no run 'latest'"),
     ('train.py --config=celebahq --data_dir=OUT', "celebahq' does not exist; create it with: python dataset_tool.py create"),
+    ('train.py --cluster=slurm', 'SLURM_JOB_ID is not set'),
     ('train.py --config=digits,tiny', "'tiny'"), ('train.py --resume=17 --results_dir=OUT', "There is no run '17'"),
     ('evaluate.py --run=17 --results_dir=OUT --metrics=fid', "There is no run '17'"),
     ('evaluate.py --fake=OUT/none --metrics=fid', 'There is no'),

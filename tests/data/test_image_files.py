@@ -172,3 +172,11 @@ def test_a_picture_of_too_many_pixels_is_refused_with_the_way_to_allow_it(tmp_pa
     with pytest.raises(ValueError, match='^has 200000000 pixels, 178956970 are allowed; .* give --max_pixels=200000000.$'):
         ImageFiles(str(tmp_path)).decode('big.png')
     assert_array_equal(np.shape(ImageFiles(str(tmp_path), 2 * 10 ** 8).decode('big.png')), [10000, 20000])
+
+
+def test_a_link_to_nothing_is_told_like_a_damaged_picture(folder):
+    os.symlink('/nowhere/4.png', folder / '4.png')
+    files = ImageFiles(str(folder))
+    assert files.names[-1] == '4.png'
+    with pytest.raises(ValueError, match='cannot be read'):
+        files.decode('4.png')

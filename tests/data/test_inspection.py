@@ -91,6 +91,16 @@ def test_info_tells_levels_and_classes(make, images, capsys):
     assert 'labels of 4 numbers, mean [0.5 0.5 0.5 0.5]' in said and said.endswith('no labels\n')
 
 
+def test_info_of_one_image_one_number_and_many_classes(make, images, capsys):
+    inspection.info(make('one', images[:1], np.float32([[0.55]])))
+    inspection.verify(make('another', images[:1]))
+    said = capsys.readouterr().out
+    assert 'one: 1 image of 16x16' in said and '  labels of 1 number, mean [0.55]\n' in said and 'intact: 1 image in' in said
+    inspection.info(make('many', images, np.eye(9000, dtype=np.float32)[-20:]))
+    assert capsys.readouterr().out.splitlines()[-1].endswith(
+        ' 97: 0, 98: 0, .., 8999: 1, 0 to 1 each, 8980 of them without an image')
+
+
 def test_names_of_classes_are_kept_through_extract_and_create_again(make, images, tmp_path, capsys):
     names = ['ant', 'bee', 'cat', 'größe']
     path = make('named', images, classes(20), names)

@@ -122,7 +122,8 @@ def metadata(size='8', name='generate_png'):
     (200, metadata('-1'), "takes {'latents': -1}; expected are latents"), (200, metadata('999999999'), 'takes {'),
     (200, b' ' * 200_000, 'sent more than 100000 bytes'),
     (404, b'<html>404</html>', 'answers 404 (Not Found); expected is TensorFlow Serving'),
-    (404, b'{"error": "Servable not found"}', 'answers 404 (Servable not found); is --model=progan its name on the server?'),
+    (404, b'{"error": "Servable not found"}',
+     'answers 404 (Servable not found); --model=progan is to be its name on the server.'),
     (500, b'{"error": "out of\\nmemory."}', 'answers 500 (out of memory); expected'), (503, b'[' * 100_000, 'answers 503'),
     (301, b'', 'answers 301 (Moved Permanently)'),
 ])
@@ -166,7 +167,7 @@ def test_both_interfaces_give_widths_and_pictures_and_name_what_is_missing(serve
         assert service.inputs() == {'latents': 8} and service.pictures(ROWS) == [PNG, PNG]
         with pytest.raises(ConnectionError) as error:
             connect(address, 'stylegan', 2).inputs()
-        assert 'Latest(stylegan)); is --model=stylegan its name on the server?' in sentence_of(error)
+        assert 'Latest(stylegan)); --model=stylegan is to be its name on the server.' in sentence_of(error)
     with serve(Painter(signature='classify')) as address, pytest.raises(ConnectionError) as error:
         connect(address, 'progan', 2).inputs()
     assert 'with the signatures classify; expected is generate_png' in sentence_of(error)
@@ -189,8 +190,8 @@ def no_server():
 
 
 @pytest.mark.parametrize('server, prefix, found', [
-    (no_server, 'http://', 'does not answer (.*refused.*); is the server running'),
-    (no_server, '', 'UNAVAILABLE .*; is the server running'),
+    (no_server, 'http://', 'does not answer (.*refused.*); start .*, or correct --server'),
+    (no_server, '', 'UNAVAILABLE .*; start .*, or correct --server'),
     (lambda: contextlib.nullcontext('no.such.host.invalid:80'), 'http://', 'does not answer'),
     (other_grpc_server, 'http://', 'does not speak HTTP .*; for the gRPC port write HOST:PORT'),
     (other_grpc_server, '', 'answers UNIMPLEMENTED .*; expected is TensorFlow Serving'),

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from training.devices import check_cluster
+from training.tf_config import check_cluster
 
 TWO = {'worker': ['a:1', 'b:2']}
 
