@@ -22,6 +22,12 @@ def screen_grid(name, resolution):
                  for pixels, low in zip(SCREENS[name], _SMALLEST[name], strict=True))
 
 
+def grid_pixels(name, resolution):
+    """The pixels of such a grid with captions: a few large images are larger than the screen."""
+    columns, rows = screen_grid(name, resolution)
+    return columns * resolution * rows * (resolution + _CAPTION_HEIGHT)
+
+
 def tile(images, size, captions=None):
     """[N, H, W, C] -> one picture [rows * H, columns * W, C], row by row; empty places stay black.
 

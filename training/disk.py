@@ -2,7 +2,7 @@
 import math
 from typing import NamedTuple
 
-from pictures.pictures import SCREENS
+from pictures.pictures import grid_pixels
 from wording import counted
 
 
@@ -23,11 +23,10 @@ def run_folder(state, schedule, start_nimg, total_nimg, options):
     if options.keep_snapshots:
         snapshots = min(snapshots, options.keep_snapshots)
     networks = 4 * sum(numbers.values())
-    width, height = SCREENS[options.grid]
     return [Part('network snapshot', snapshots + 1, networks),
             Part('checkpoint', 2, networks + 2 * 4 * (numbers['G'] + numbers['D'])),  # Adam's two moments.
             Part('pictures, once as PNG and once for TensorBoard', 2 * (ticks // options.image_snapshot_ticks + 2),
-                 width * height * state.G.num_channels)]
+                 grid_pixels(options.grid, state.G.resolution) * state.G.num_channels)]
 
 
 def describe(parts):

@@ -6,7 +6,7 @@ from places import GOLDENS
 
 from data.tfrecords import Dataset
 from networks.progan import Generator
-from pictures.pictures import save_png, screen_grid, tile
+from pictures.pictures import grid_pixels, save_png, screen_grid, tile
 from serving.generate import to_uint8
 from training.grid import Grid, grid_reals
 
@@ -17,6 +17,13 @@ from training.grid import Grid, grid_reals
     ('8k', 1024, (7, 4)), ('8k', 512, (15, 8)), ('8k', 128, (32, 32))])
 def test_grids_fill_the_screen_within_limits(name, resolution, size):
     assert screen_grid(name, resolution) == size
+
+
+@pytest.mark.parametrize('resolution', [16, 256])
+def test_pixels_of_a_grid_are_those_of_its_picture_with_captions(resolution):
+    columns, rows = screen_grid('1080p', resolution)
+    images = np.zeros([columns * rows, resolution, resolution, 1], np.uint8)
+    assert grid_pixels('1080p', resolution) == tile(images, (columns, rows), ['a'] * len(images)).size
 
 
 def test_network_output_is_rounded_half_to_even_and_clipped():
