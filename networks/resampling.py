@@ -41,8 +41,10 @@ def _upfirdn(x, kernel, up, down, pads):
     dtype, x = x.dtype, tf.cast(x, tf.float32)
     n, height, width, c = shape_of(x)
     if up > 1:
-        x = tf.pad(tf.reshape(x, [n, height, 1, width, 1, c]), [[0, 0], [0, 0], [0, up - 1], [0, 0], [0, up - 1], [0, 0]])
-        x = tf.reshape(x, [n, height * up, width * up, c])
+        # As longer pixels and longer rows: TFLite pads no tensors of six axes.
+        row = width * up * c
+        x = tf.reshape(tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, (up - 1) * c]]), [n, height, row])
+        x = tf.reshape(tf.pad(x, [[0, 0], [0, 0], [0, (up - 1) * row]]), [n, height * up, width * up, c])
     if min(map(min, pads)) < 0:
         (top, bottom), (left, right) = (tuple(max(-pad, 0) for pad in pair) for pair in pads)
         x = x[:, top:height * up - bottom, left:width * up - right]

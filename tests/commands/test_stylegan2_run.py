@@ -59,7 +59,7 @@ def test_a_run_trains_resumes_in_the_lazy_cycle_bit_for_bit_and_exports(run_comm
     assert done.stderr.splitlines()[-1].startswith('train.py: loss.D_reg_interval cannot change when a run is resumed')
 
     network = f'--network={whole}'
-    command('export.py', network, '--formats=saved_model,keras', f'--out={tmp_path / "model"}')
+    command('export.py', network, '--formats=saved_model,keras,tflite', f'--out={tmp_path / "model"}')
     for name, options in (('default', []), ('open', ['--truncation=1', '--noise=random'])):
         command('generate.py', 'images', network, '--seeds=0-3', '--class=1', f'--out={tmp_path / name}.npz', *options)
     assert np.any(np.load(tmp_path / 'default.npz')['images'] != np.load(tmp_path / 'open.npz')['images'])
