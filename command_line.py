@@ -83,6 +83,13 @@ def check_flags(name, commands):
             raise ValueError(f'{name} has no flag --{other}{hint or f"; {program()} {name} --help lists them."}')
 
 
+def check_given(*names):
+    """ValueError for one of the flags `names` that has no value."""
+    for name in names:
+        if not FLAGS[name].value:
+            raise ValueError(f'--{name} is missing; {FLAGS[name].help[0].lower() + FLAGS[name].help[1:]}')
+
+
 def check_needed(flag, condition, names):
     """ValueError for one of the flags `names` that has no meaning unless `condition`, which `flag` is to bring about."""
     for name in names:

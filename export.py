@@ -13,7 +13,7 @@ import numpy as np
 from absl import flags
 
 import files
-from command_line import check_needed
+from command_line import check_given, check_needed
 from official.locate import find_network
 
 FLAGS = flags.FLAGS
@@ -30,9 +30,7 @@ flags.DEFINE_bool('overwrite', False, 'Replace generator.keras, .tflite, .onnx a
 
 
 def main(argv):
-    for flag in ('network', 'out'):
-        if not FLAGS[flag].value:
-            raise ValueError(f'--{flag} is missing; {FLAGS[flag].help[0].lower() + FLAGS[flag].help[1:]}')
+    check_given('network', 'out')
     writers = {'saved_model': export_saved_model, 'keras': export_keras, 'tflite': export_tflite, 'onnx': export_onnx}
     unknown = [*argv[1:], *(name for name in FLAGS.formats if name not in writers)]
     if unknown or not FLAGS.formats:

@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 
 import runs
-from command_line import Command, check_flags, check_needed
+from command_line import Command, check_flags, check_given, check_needed
 from files import check_new
 from official.locate import find_network
 from pictures import videos
@@ -83,9 +83,7 @@ def main(argv):
     if len(argv) != 2 or argv[1] not in COMMANDS:
         raise ValueError(f'What should be made? Use: generate.py {"|".join(COMMANDS)} --network=NET --out=PATH.')
     check_flags(argv[1], COMMANDS)
-    for flag in ('network', 'out'):
-        if not FLAGS[flag].value:
-            raise ValueError(f'--{flag} is missing; {FLAGS[flag].help[0].lower() + FLAGS[flag].help[1:]}')
+    check_given('network', 'out')
     FUNCTIONS[argv[1]]()
 
 
