@@ -15,11 +15,12 @@ import numpy as np
 from absl import flags, logging
 
 import files
-from command_line import check_needed
+from command_line import check_given, check_needed
 from data.images import decode, to_planes
 from official.locate import find_network
 from progress import progress
-from serving.latents import parse_integers
+from serving import styles
+from serving.selection import select
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -44,14 +45,11 @@ flags.DEFINE_integer('max_pixels', None, 'Takes images of up to so many pixels (
 flags.DEFINE_bool('resume', False, 'Go on where an earlier call with the same arguments was stopped.')
 flags.DEFINE_bool('overwrite', False, 'Replace files that exist.')
 
-
 FRAME_STEPS, FPS = 10, 30.0  # Of the video: a frame after so many steps.
 
 
 def main(argv):
-    for flag in ('network', 'out'):
-        if not FLAGS[flag].value:
-            raise ValueError(f'--{flag} is missing; {FLAGS[flag].help[0].lower() + FLAGS[flag].help[1:]}')
+    check_given('network', 'out')
     paths = argv[1:]
     if sum(map(bool, (paths, FLAGS.dataset, FLAGS.seeds))) != 1:
         raise ValueError('What should be projected? Name image files, or a --dataset, or --seeds; one of them.')
@@ -61,9 +59,10 @@ def main(argv):
         if not os.path.exists(path):
             raise FileNotFoundError(f'There is no {path}; give what exists.')
     source = find_network(FLAGS.network, FLAGS.results_dir)
-    seeds = parse_integers(FLAGS.seeds) if FLAGS.seeds else []
-    names, pictures = [f'seed{seed:04d}' for seed in seeds], None
-    if not seeds:
+    chosen = select(FLAGS.seeds, classes=FLAGS['class'].value) if FLAGS.seeds else None
+    if chosen:
+        names, pictures = chosen.names(), None
+    else:
         names, pictures = dataset_images() if FLAGS.dataset else (names_of(paths), [*map(read_picture, paths)])
     files.check_folder(FLAGS.out)
     if not FLAGS.resume:
@@ -72,7 +71,7 @@ def main(argv):
     os.makedirs(FLAGS.out, exist_ok=True)
     with files.locked(FLAGS.out, 'projected into', 'wait for it, or give another --out'):
         files.sweep(FLAGS.out)
-        project(source, names, pictures, seeds)
+        project(source, names, pictures, chosen)
 
 
 def names_of(paths):
@@ -80,8 +79,10 @@ def names_of(paths):
     names = []
     for path in paths:
         stem = name = os.path.splitext(os.path.basename(path))[0]
+        number = 1
         while name in names:
-            name = f'{stem}-{names.count(stem) + sum(other.startswith(f"{stem}-") for other in names) + 1}'
+            number += 1
+            name = f'{stem}-{number}'
         names.append(name)
     return names
 
@@ -104,14 +105,14 @@ def dataset_images():
     return [f'image{i:04d}' for i in indices], [*dataset.read(0, np.asarray(indices))]
 
 
-def project(source, names, pictures, seeds):
+def project(source, names, pictures, chosen):
     """Searches for all targets, batch by batch, and prints a line for each."""
     from official.locate import load_network, suit_threads
     from serving.generate import default_minibatch
     from serving.projection import PixelDistance, space_of
     suit_threads(source)
     Gs = load_network(source, names=['Gs']).Gs
-    targets = [check_picture(Gs, *pair) for pair in zip(names, pictures, strict=True)] if pictures else made(Gs, seeds)
+    targets = [check_picture(Gs, *pair) for pair in zip(names, pictures, strict=True)] if pictures else made(Gs, chosen)
     space = space_of(Gs, label_of(Gs))
     if FLAGS.distance == 'pixels':
         distance = PixelDistance()
@@ -139,14 +140,12 @@ def check_picture(Gs, name, picture):
     return picture.transpose(1, 2, 0)
 
 
-def made(Gs, seeds):
-    """The network's own images of seeds, not truncated: uint8 [N, R, R, C]"""
+def made(Gs, chosen):
+    """The network's own images of a Selection, not truncated: uint8 [N, R, R, C]"""
     from serving.generate import generate_images
-    from serving.latents import of_seeds
-    from serving.selection import select
-    labels = select(FLAGS.seeds, classes=FLAGS['class'].value).labels(Gs.label_size, Gs.class_names)
+    latents, labels = chosen.latents(Gs.latent_size), chosen.labels(Gs.label_size, Gs.class_names)
     options = {'truncation': 1.0} if Gs.has_w else {}
-    return np.concatenate([*generate_images(Gs, of_seeds(seeds, Gs.latent_size), labels, options=options)])
+    return np.concatenate([*generate_images(Gs, latents, labels, options=options)])
 
 
 def label_of(Gs):
@@ -230,8 +229,7 @@ def finish(found, names, targets, first, trail):
                        os.path.join(folder, 'projection.mp4'), FPS)
         if found.noise:
             save_state(os.path.join(folder, 'noise.npz'), {f'noise{k}': maps[i] for k, maps in enumerate(found.noise)})
-        with files.replacing(os.path.join(folder, f'{found.space.file}.npy')) as partial, open(partial, 'wb') as file:
-            np.save(file, latents[i:i + 1])
+        styles.save_w(os.path.join(folder, f'{found.space.file}.npy'), latents[i:i + 1])
         print(f'{folder}: {FLAGS.distance} {distances[i]:.4f}, pixels {errors[i]:.1f} of 255 off (at first {first[i]:.1f})')
 
 

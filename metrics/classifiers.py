@@ -4,8 +4,7 @@ import os
 import tensorflow as tf
 
 from files import sha256, sha256_of
-from metrics.lpips import at_most
-from networks.growth import split_lod
+from networks.growth import at_most, split_lod
 from official.load import load_discriminator
 from serving.generate import to_uint8
 

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from files import sha256, sha256_of
 from metrics.vgg16 import CHANNELS, SMALLEST, VGG16, convolutions_of, holds_convolutions
-from networks.growth import downscale
 from official.weights import read_weights
 
 URL = 'https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/vgg.pth'
@@ -21,8 +20,8 @@ class LPIPS:
 
     Differentiable, and may be part of a tf.function. What many images are compared with is described once:
 
-        target = lpips.describe(at_most(picture))
-        distance = lpips.between(lpips.describe(at_most(images)), target)
+        target = lpips.describe(at_most(picture, LARGEST))
+        distance = lpips.between(lpips.describe(at_most(images, LARGEST)), target)
 
     `weights`: five arrays [C], those of the layers of `vgg16`.
     """
@@ -53,11 +52,6 @@ def _unit(x):
     # Where nothing is active the root's slope would be infinite, and its product with 0 NaN.
     length = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(x), axis=-1, keepdims=True), _TINY))
     return x / (length + _EPSILON)
-
-
-def at_most(images, size=LARGEST):
-    """Box-filtered to `size` pixels if they are larger. [N, H, W, C] -> float32 [N, <= size, <= size, C]"""
-    return downscale(tf.cast(images, tf.float32), max(images.shape[1] // size, 1))
 
 
 def check_size(images):

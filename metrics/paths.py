@@ -1,8 +1,8 @@
 """Steps along paths between latents, as an eye sees them: what perceptual path length is the mean of."""
 import tensorflow as tf
 
-from metrics.lpips import at_most
-from networks.growth import lerp, split_lod
+from metrics.lpips import LARGEST
+from networks.growth import at_most, lerp, split_lod
 
 EPSILON = 1e-4
 
@@ -49,7 +49,7 @@ def path_lengths(Gs, lpips, space, full, crop):
             else:
                 images = Gs(points, labels, level=level, fade=fade)
         images = Gs.at_full_resolution(images, level)
-        images = (at_most(crop_face(images) if crop else images) + 1) * 127.5
+        images = (at_most(crop_face(images) if crop else images, LARGEST) + 1) * 127.5
         return lpips(images[:n], images[n:]) / EPSILON ** 2
     return lengths
 

@@ -33,6 +33,11 @@ def downscale(images, factor=2):
     return tf.nn.avg_pool2d(images, factor, strides=factor, padding='VALID')
 
 
+def at_most(images, size):
+    """Box-filtered to `size` pixels if they are larger. [N, H, W, C] -> float32 [N, <= size, <= size, C]"""
+    return downscale(tf.cast(images, tf.float32), max(images.shape[1] // size, 1))
+
+
 def lerp(a, b, t):
     """Linear interpolation a + (b - a) * t."""
     return a + (b - a) * tf.cast(t, a.dtype)

@@ -10,14 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from networks.growth import downscale, split_lod
-from serving.generate import to_uint8
+from networks.growth import at_most, downscale, split_lod
+from serving.generate import map_latents, to_uint8
+from serving.latents import labels_of
 
 STEPS = 1000
 _REGULARIZER = 1e5
 _RATE, _RAMP_UP, _RAMP_DOWN = 0.1, 0.05, 0.25
 _STRENGTH, _STRENGTH_UNTIL = 0.05, 0.75
 _SAMPLES, _SAMPLES_SEED = 10000, 123
+_LARGEST = 256  # Pixels of the images that are compared.
 _CANDIDATES = 1000  # Latents among which a search in z chooses its start.
 
 
@@ -65,14 +67,12 @@ class WSpace:
         latents = random.randn(_SAMPLES, Gs.latent_size).astype(np.float32)
         labels = None
         if Gs.label_size:
-            given = np.eye(Gs.label_size, dtype=np.float32)[random.randint(Gs.label_size, size=_SAMPLES)]
-            labels = given if label is None else np.tile(label, [_SAMPLES, 1])
-        w = tf.function(Gs.map)(latents, labels).numpy()
-        self.layers, w = w.shape[1], w[:, 0]
+            drawn = labels_of(random.randint(Gs.label_size, size=_SAMPLES), Gs.label_size)
+            labels = drawn if label is None else np.tile(label, [_SAMPLES, 1])
+        w = map_latents(Gs, latents, labels, truncation=1.0)[:, 0]
         self.mean = w.mean(axis=0)
         self.deviation = float(np.sqrt(np.square(w - self.mean).sum() / _SAMPLES))
-        stored = Gs.noise_of('stored', tf.constant(latents[:1]), self.level)
-        self.noise_sizes = [x.shape[1] for x in stored]
+        self.noise_sizes = Gs.noise_sizes_at(self.level)
 
     def start(self, distance, target, count):
         """Where a search begins: float32 [count, dlatent_size]"""
@@ -85,7 +85,7 @@ class WSpace:
 
     def latents(self, points):
         """What generate.py takes: w float32 [N, layers, dlatent_size]"""
-        return tf.repeat(points[:, None], self.layers, axis=1)
+        return tf.repeat(points[:, None], self.Gs.layers_at(0), axis=1)
 
 
 class ZSpace:
@@ -94,7 +94,7 @@ class ZSpace:
 
     def __init__(self, Gs, label=None):
         self.Gs, self._lod = Gs, Gs.stored_lod
-        self._label = np.eye(Gs.label_size)[0] if label is None and Gs.label_size else label
+        self._label = labels_of([0], Gs.label_size)[0] if label is None and Gs.label_size else label
 
     def start(self, distance, target, count):
         """The nearest of 1000 latents to each target: float32 [count, latent_size]"""
@@ -102,7 +102,7 @@ class ZSpace:
 
         @tf.function
         def distances(points):
-            made = distance.describe(pixels(self.images(points, ())))
+            made = distance.describe(compared(self.images(points, ())))
             return tf.stack([distance.between(made, [x[i:i + 1] for x in target]) for i in range(count)])
 
         found = np.concatenate([distances(latents[i:i + 20]) for i in range(0, _CANDIDATES, 20)], axis=1)
@@ -125,18 +125,17 @@ def space_of(Gs, label=None):
     return (WSpace if Gs.has_w else ZSpace)(Gs, label)
 
 
-def pixels(images):
-    """About -1..1 -> about 0..255."""
-    return tf.cast(images, tf.float32) * 127.5 + 127.5
+def compared(images):
+    """About -1..1 -> about 0..255, box-filtered to what is compared if they are larger. float32 [N, <= 256, <= 256, C]"""
+    return at_most(images, _LARGEST) * 127.5 + 127.5
 
 
 class PixelDistance:
-    """The mean squared difference of pixels, as parts of 255; larger images are box-filtered to 256 first."""
-    name = 'pixels'
+    """The mean squared difference of pixels, as parts of 255."""
 
     def describe(self, images):
-        """What `between` compares. [N, R, R, C], 0..255 -> [float32 [N, r, r, C]]"""
-        return [downscale(tf.cast(images, tf.float32), max(images.shape[1] // 256, 1)) / 255]
+        """What `between` compares. float32 [N, r, r, C], 0..255 -> [float32 [N, r, r, C]]"""
+        return [images / 255]
 
     def between(self, a, b):
         """-> float32 [N]"""
@@ -147,13 +146,13 @@ class Projection:
     """The search for several targets at once, each as if it were alone.
 
     `targets` are uint8 [N, R, R, C], `seeds` N lists of numbers that random numbers follow from; `distance` has `describe`
-    and `between`, as PixelDistance and metrics' LPIPS. `step`: how many of `steps` are done.
+    and `between`, as PixelDistance and metrics' LPIPS; it sees at most 256x256 pixels. `step`: how many of `steps` are done.
     """
 
     def __init__(self, space, distance, targets, seeds, steps=STEPS):
         self.space, self.steps, self.step = space, steps, 0
         self._distance, self._seeds = distance, [*seeds]
-        self._target = [tf.constant(x) for x in distance.describe(tf.cast(targets, tf.float32))]
+        self._target = [tf.constant(x) for x in distance.describe(at_most(targets, _LARGEST))]
         draws = [np.random.RandomState(seed) for seed in self._seeds]
         self._points = keras.Variable(space.start(distance, self._target, len(targets)))
         self._noise = [keras.Variable(np.stack([random.randn(size, size, 1) for random in draws]), dtype='float32')
@@ -174,7 +173,7 @@ class Projection:
 
     def _update_once(self, moves):
         with tf.GradientTape() as tape:
-            made = pixels(self._made(self._points + moves))
+            made = compared(self._made(self._points + moves))
             found = self._distance.between(self._distance.describe(made), self._target)
             loss = tf.reduce_sum(found + _REGULARIZER * noise_regularizer([tf.convert_to_tensor(x) for x in self._noise]))
         gradients = tape.gradient(loss, [variable.value for variable in self._variables],
@@ -204,7 +203,7 @@ class Projection:
 
     def distances(self):
         """Of `images` as they are, not rounded: float32 [N]"""
-        made = pixels(self._show(tf.constant(self.points)))
+        made = compared(self._show(tf.constant(self.points)))
         return self._distance.between(self._distance.describe(made), self._target).numpy()
 
     def state(self):

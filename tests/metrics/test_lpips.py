@@ -12,9 +12,10 @@ from small_vgg16 import official, random_weights, torchvision
 from torch_files import legacy, zipped
 
 from metrics import judges, lpips, vgg16
-from metrics.lpips import LPIPS, at_most, load_lpips
+from metrics.lpips import LPIPS, load_lpips
 from metrics.table import parse_specs
 from metrics.vgg16 import VGG16, convolutions_of, dense_of
+from networks.growth import at_most
 from official.weights import read_weights
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from reference_pickles import tiny, tiny_stylegan, tiny_stylegan2
 
+import project
 from official.load import load_official
 from serving import projection
 from serving.projection import PixelDistance, Projection, WSpace, ZSpace, noise_regularizer, normalized, space_of
@@ -92,6 +93,36 @@ def test_its_steps_are_those_of_adam_at_the_moved_points():
         point = point - rate * mean / (np.sqrt(square) + 1e-8)
         assert_allclose(found.points[0], point, rtol=1e-3, atol=1e-4)
     assert np.abs(point).max() > 0.5
+
+
+class Seen(PixelDistance):
+    """Notes the shapes of what it is to compare."""
+
+    def __init__(self):
+        self.shapes = set()
+
+    def describe(self, images):
+        self.shapes.add(tuple(images.shape[1:]))
+        return super().describe(images)
+
+
+class Enlarged(Identity):
+    def images(self, points, noise):
+        return tf.repeat(tf.repeat(super().images(points, noise), 256, axis=1), 256, axis=2)
+
+
+def test_what_is_compared_is_box_filtered_to_256_pixels():
+    distance, targets = Seen(), np.zeros([1, 512, 512, 1], np.uint8)
+    targets[:, :256] = 200
+    found = Projection(Enlarged(), distance, targets, [[0]], 10)
+    found.advance()
+    assert distance.shapes == {(256, 256, 1)}
+    expected = np.mean(np.square((127.5 + 127.5 * found.points - [[200, 200, 0, 0]]) / 255))
+    assert_allclose(found.distances(), expected, rtol=1e-5)
+
+
+def test_files_of_one_name_get_folders_of_their_own():
+    assert project.names_of(['a.png', 'b/a-3.png', 'c/a.jpg', 'd/a.png', 'a-2.png']) == ['a', 'a-3', 'a-2', 'a-4', 'a-2-2']
 
 
 def targets(Gs, count):
