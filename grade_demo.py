@@ -56,7 +56,7 @@ def grade_styles():
     from serving.generate import to_uint8
 
     Gs = load_network(FLAGS.run, FLAGS.results_dir, names=['Gs']).Gs
-    if not hasattr(Gs, 'map') or Gs.num_channels != 3 or Gs.resolution < 16 or Gs.label_size:
+    if not Gs.has_w or Gs.num_channels != 3 or Gs.resolution < 16 or Gs.label_size:
         raise ValueError(f'the network of --run={FLAGS.run} is none of a demo of styles; it must have styles, colours, '
                          f'16 pixels or more and no labels, as that of train.py --config=demo-stylegan.')
     if FLAGS.num_pairs < 2:

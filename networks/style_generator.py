@@ -19,6 +19,7 @@ class StyleGenerator(GeneratorNetwork):
     """
     measured_with = {'truncation': 1.0, 'noise': 'random'}
     has_w = half_up = True
+    grows = True  # Whether it has levels.
 
     @property
     def noise_sizes(self) -> list[int]:
@@ -87,7 +88,9 @@ class StyleGenerator(GeneratorNetwork):
         self.mapping = tuple(mapping)
 
     def own_variables(self):
-        return {'lod': self.lod, 'dlatent_avg': self.dlatent_avg} | {
+        # Of networks that grow the reference stores the lod twice and copies the first to the second: here they are one.
+        lods = {'G_synthesis/lod': self.lod} if self.grows else {}
+        return {'lod': self.lod, 'dlatent_avg': self.dlatent_avg} | lods | {
             f'G_synthesis/{variable.name}': variable for variable in self.noise}
 
     @property

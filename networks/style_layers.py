@@ -126,7 +126,7 @@ class Noise(_Weights):
 
 @keras.saving.register_keras_serializable('style')
 class Bias(_Weights):
-    """activation(x + bias), the activation by its name in layers.py. [..., C]"""
+    """activation(x + bias), the activation by its name in activations.py. [..., C]"""
 
     def __init__(self, activation=None, **kwargs):
         super().__init__(**kwargs)

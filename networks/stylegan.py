@@ -77,11 +77,6 @@ class Generator(StyleGenerator):
                               use_wscale=settings.use_wscale, input_shape=[self.dlatent_size])
         return noise, bias, style
 
-    def own_variables(self):
-        # The reference stores the lod twice and copies the first to the second: here they are one.
-        lods = {'lod': self.lod, 'dlatent_avg': self.dlatent_avg, 'G_synthesis/lod': self.lod}
-        return lods | super().own_variables()
-
     def synthesize(self, w, level=0, fade=0.0, run=run_layer, noise=()):
         self.check_synthesis(w, noise, level)
         by_layer, noise, below = tf.unstack(w, axis=1), [*noise] or [None] * self.num_layers, None

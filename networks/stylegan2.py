@@ -92,7 +92,7 @@ class Generator(RevisedGenerator):
     """'skip': images of all resolutions are upsampled and added up; 'resnet': each block's input is upsampled and added to
     its output; 'orig': neither. There is one level, and no fade."""
     Settings = stylegan2.Network
-    max_level = 0
+    grows, max_level = False, 0
 
     def build_synthesis(self):
         architecture, kernel = self.settings.G_architecture, self.settings.resample_kernel

@@ -14,10 +14,6 @@ class Generator(RevisedGenerator):
     """StyleGAN2's layers, an image at every resolution, and fades between them as in ProGAN."""
     Settings = stylegan_revised.Network
 
-    def own_variables(self):
-        # The reference stores the lod twice and copies the first to the second: here they are one.
-        return {'lod': self.lod, 'dlatent_avg': self.dlatent_avg, 'G_synthesis/lod': self.lod} | super().own_variables()
-
     def build_synthesis(self):
         blocks, to_rgb = [], []
         for s in range(2, self.resolution_log2 + 1):
