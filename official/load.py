@@ -1,6 +1,7 @@
 """Official network files (G, D, Gs) -> this project's networks; nothing in such a file is ever run."""
 import pickles
-from networks.snapshot import Snapshot
+from networks.architectures import network_class
+from networks.snapshot import Snapshot, assign
 from official import progan, stylegan, stylegan2
 from official.states import plain, short
 
@@ -13,7 +14,7 @@ NETWORKS = pickles.Kind(
            ('collections', 'OrderedDict'): pickles.DICT},
     foreign={'torch_utils': 'is a network of StyleGAN2-ADA or StyleGAN3 (PyTorch); it needs legacy.load_network_pkl of '
                             'that repository, this project reads ProGAN, StyleGAN and StyleGAN2'})
-READERS = (progan, stylegan, stylegan2)  # Modules of `functions`, `describe` and `build`: one per method.
+READERS = (progan, stylegan, stylegan2)  # Modules of `functions` and `describe`: one per repository.
 NAMES = ('G', 'D', 'Gs')
 
 
@@ -28,11 +29,11 @@ def load_official(path, names=NAMES, dtype=None):
         source = f'{path}: {name}'
         _check_version(source, state)
         reader = _reader(source, name, state)
-        found[name] = reader, source, reader.describe(source, name, state)
-    if len({description[0] for _, _, description in found.values()}) > 1:
+        found[name] = source, reader.describe(source, name, state)
+    if len({description[0] for _, description in found.values()}) > 1:
         raise ValueError(f'{path} holds networks of several architectures; G, D and Gs have to be of one.')
-    networks = {name: reader.build(source, name, *description, dtype)
-                for name, (reader, source, description) in found.items() if name in names}
+    networks = {name: _build(source, name, *description, dtype)
+                for name, (source, description) in found.items() if name in names}
     return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=0)
 
 
@@ -41,7 +42,14 @@ def load_discriminator(path):
     state = one_state(path)
     _check_version(path, state)
     reader = _reader(path, 'D', state)
-    return reader.build(path, 'D', *reader.describe(path, 'D', state), dtype=None)
+    return _build(path, 'D', *reader.describe(path, 'D', state))
+
+
+def _build(source, name, kind, arguments, stored, dtype=None):
+    """What a reader's `describe` found -> the network, with activations of `dtype`."""
+    network = network_class(kind, name)(**arguments, dtype=dtype)
+    assign(network, stored(network) if callable(stored) else stored, source)
+    return network
 
 
 def one_state(path):

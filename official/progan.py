@@ -2,11 +2,11 @@
 
 What the file says is checked, never run: arguments by name, type and range, variables by name and shape.
 """
+import functools
+
 import numpy as np
 
-from networks.architectures import network_class
 from networks.progan import Discriminator, Generator
-from networks.snapshot import assign
 from official.states import (
     check_lod,
     check_size,
@@ -57,16 +57,16 @@ def functions(name, state):
 
 
 def describe(source, name, state):
-    """Pickled state -> (kind, arguments, stored): a dict of named arrays, or the Theano version's list (lod first).
+    """Pickled state -> (kind, arguments, {reference name: array}); `source` is the file and the network's name in it.
 
-    `source` is the file and the network's name in it, for messages.
+    The arrays of the Theano version have no names: for those a function gives the dict, of the network that is built.
     """
     if 'build_func_spec' in state:
         arguments = _theano_arguments(source, state['build_func_spec'])
         arrays = [expect(state, 'toplevel_params', dict, source).get('cur_lod'),
                   *expect(state, 'param_values', list, source)]
-        stored = [numbers(value, source) for value in arrays]
-        lod, size = stored[0], count(stored)
+        listed = [numbers(value, source) for value in arrays]
+        stored, lod, size = functools.partial(_from_theano, source, listed), listed[0], count(listed)
     else:
         arguments = expect(state, 'static_kwargs', dict, source)
         stored = _tensorflow_variables(source, state)
@@ -75,14 +75,6 @@ def describe(source, name, state):
     _check_size(source, arguments, size)
     check_lod(source, lod, arguments.get('resolution', 1024))
     return _KIND, arguments, stored
-
-
-def build(source, name, kind, arguments, stored, dtype):
-    """What `describe` found -> the network, with activations of `dtype`."""
-    network = network_class(kind, name)(**arguments, dtype=dtype)
-    values = stored if isinstance(stored, dict) else _from_theano(source, network, stored)
-    assign(network, values, source)
-    return network
 
 
 def _tensorflow_variables(source, state):
@@ -108,7 +100,7 @@ def _theano_arguments(source, spec):
     return spec | {'fused_scale': False, 'mbstd_group_size': 16}
 
 
-def _from_theano(source, network, stored):
+def _from_theano(source, stored, network):
     """{reference name: array} from the Theano version's bare list of arrays."""
     lod, *stored = stored
     values = {'lod': lod}

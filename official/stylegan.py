@@ -5,8 +5,6 @@ off them, for files may hold older arguments; the rest is told by the arguments,
 """
 import numpy as np
 
-from networks.architectures import network_class
-from networks.snapshot import assign
 from networks.stylegan import Discriminator, Generator
 from official.components import components_of, read_mapping, read_stddev, resolution_of, shapes, with_components
 from official.states import check_lod, check_size, checked_arguments, count, expect, feature_maps, named_arrays, plain, short
@@ -63,13 +61,6 @@ def describe(source, name, state):
     if components:
         stored['G_synthesis/lod'] = stored.get('lod', np.float32(0))  # Which the outer network sets on every call.
     return _KIND, built, stored
-
-
-def build(source, name, kind, arguments, stored, dtype):
-    """What `describe` found -> the network, with activations of `dtype`."""
-    network = network_class(kind, name)(**arguments, dtype=dtype)
-    assign(network, stored, source)
-    return network
 
 
 def _choices(source, arguments, name):

@@ -6,10 +6,9 @@ read off the variables; the rest is told by the arguments, or was left at the re
 import numpy as np
 
 from networks import stylegan2, stylegan_revised
-from networks.architectures import network_class
-from networks.snapshot import assign
 from official.components import components_of, read_mapping, read_stddev, resolution_of, shapes, with_components
 from official.states import check_lod, check_size, checked_arguments, count, expect, named_arrays, plain, short
+from presets.fields import checked
 from presets.stylegan2 import NONLINEARITIES, Layers
 
 _FUNCTIONS = {'G': ('G_main',), 'Gs': ('G_main',), 'D': ('D_stylegan2', 'D_stylegan')}
@@ -55,13 +54,6 @@ def describe(source, name, state):
     return module.Generator.Settings.kind, built, stored
 
 
-def build(source, name, kind, arguments, stored, dtype):
-    """What `describe` found -> the network, with activations of `dtype`."""
-    network = network_class(kind, name)(**arguments, dtype=dtype)
-    assign(network, stored, source)
-    return network
-
-
 def _choices(source, arguments):
     """Settings that are told in another way than here."""
     chosen, refuse = {}, f'{source} was built with'
@@ -72,11 +64,11 @@ def _choices(source, arguments):
     if 'resample_kernel' in arguments:
         kernel = arguments['resample_kernel']
         taps = [*map(plain, kernel)] if isinstance(kernel, list | tuple) else kernel
-        if taps is not None and not (isinstance(taps, list) and 1 <= len(taps) <= 64 and all(
-                isinstance(tap, int | float) and abs(tap) < 1e9 for tap in taps) and sum(taps) > 0):
+        try:
+            chosen |= checked(Layers, {'resample_kernel': taps})
+        except ValueError as error:
             raise ValueError(f'{refuse} another resample_kernel than None or a list of 1 to 64 numbers of a positive sum; '
-                             f'it cannot be read.')
-        chosen['resample_kernel'] = taps
+                             f'it cannot be read.') from error
     return chosen
 
 
