@@ -159,9 +159,8 @@ def make(folder, specs, resolution, reals, mirror, held):
     os.makedirs(folder, exist_ok=True)
     held.enter_context(locked(folder, 'evaluated', 'wait for it, or give another --output_dir', 'metrics.lock'))
     return RunEvaluation(
-        folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, None,
-        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch, devices, FLAGS.minibatch,
-        judges)
+        folder, specs, resolution, reals, FLAGS.seed, mirror if FLAGS.mirror is None else FLAGS.mirror, judges,
+        load_statistics(FLAGS.statistics) if FLAGS.statistics else None, cache(), FLAGS.scratch, devices, FLAGS.minibatch)
 
 
 def report(evaluation, rows):

@@ -15,15 +15,15 @@ class Evaluator:
     the networks of `judges`, {name: network}, are for the metrics that take them.
     """
 
-    def __init__(self, specs, resolution, seed=0, inception=None, num_reals=None, real_statistics=None, scratch=None,
-                 judges=None):
-        given = {'resolution': resolution, 'real_statistics': real_statistics, 'scratch': scratch, **(judges or {}),
+    def __init__(self, specs, resolution, seed=0, judges=None, num_reals=None, real_statistics=None, scratch=None):
+        judges = judges or {}
+        given = {'resolution': resolution, 'real_statistics': real_statistics, 'scratch': scratch, **judges,
                  'random': None}  # Until a set begins.
         self._metrics = {}
         for spec in specs:
             given['num_images'] = spec.num_images
             self._metrics[spec] = spec.metric(**{name: given[name] for name in spec.metric.takes})
-        self._inception, self._seed, self._num_reals = inception, seed, num_reals
+        self._inception, self._seed, self._num_reals = judges.get('inception'), seed, num_reals
 
     def statistics(self):
         """(mu, sigma) of the reals, once they were measured or given."""

@@ -30,20 +30,17 @@ class RunEvaluation:
     `open_judges` gives them, are for the metrics that take them. ValueError if a metric lacks what it needs.
     """
 
-    def __init__(self, folder, specs, resolution, reals=None, seed=0, mirror=False, inception=None, real_statistics=None,
-                 cache=None, scratch=None, devices=None, minibatch=None, judges=None):
+    def __init__(self, folder, specs, resolution, reals=None, seed=0, mirror=False, judges=None, real_statistics=None,
+                 cache=None, scratch=None, devices=None, minibatch=None):
         self.specs, self.resolution, self.minibatch = specs, resolution, minibatch or default_minibatch(resolution)
         self.folder, self._reals, self._seed, self._mirror = folder, reals, seed, mirror
-        judges = (judges or {}) | ({'inception': inception} if inception else {})
-        inception = judges.get('inception')
-        self._sha256 = {name: judge.sha256[:16] for name, judge in judges.items()}
+        self._sha256 = {name: judge.sha256[:16] for name, judge in (judges or {}).items()}
         self._cache, self._devices = cache, devices
         self._needs_reals = [spec for spec in specs if spec.metric.needs_reals
                              and not (real_statistics and 'real_statistics' in spec.metric.takes)]
         if self._needs_reals and reals is None:
             raise ValueError(f'{self._needs_reals[0]} compares with real images; name them with --real.')
-        self.evaluator = Evaluator(
-            specs, resolution, seed, inception, reals and reals.num_images, real_statistics, scratch, judges)
+        self.evaluator = Evaluator(specs, resolution, seed, judges, reals and reals.num_images, real_statistics, scratch)
         self._settings = {'resolution': resolution, 'reals': None, 'seed': seed}
         if reals:
             self._settings |= {'reals': reals.name, 'reals_sha256': reals.fingerprint(), 'mirror': mirror}

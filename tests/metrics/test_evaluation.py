@@ -113,7 +113,7 @@ def test_one_pass_equals_each_metric_by_itself_on_its_own_number_of_images(graph
     inception = CountingInception(graph_file)
     reals, fakes = random_images(0, 64), random_images(1, 64) // 2
     specs = parse_specs('swd-48,msssim-20,fid-60,is-30,kid-50,pr-40')
-    evaluator = Evaluator(specs, 16, seed=3, inception=inception)
+    evaluator = Evaluator(specs, 16, seed=3, judges={'inception': inception})
     evaluator.measure('reals', by_eights(reals))
     found = evaluator.measure('fakes', by_eights(fakes))
     assert inception.seen == 2 * 60
@@ -150,14 +150,14 @@ def test_values_do_not_depend_on_what_was_measured_before():
 def test_cached_features_give_the_same_values_without_a_look_at_the_images(graph_file, tmp_path):
     specs = parse_specs('fid,kid,is', 40)
     path = str(tmp_path / 'cache' / 'features.npy')
-    computed = Evaluator(specs, 16, inception=Inception(graph_file))
+    computed = Evaluator(specs, 16, judges={'inception': Inception(graph_file)})
     values = computed.measure('reals', by_eights(random_images(0, 40)), cache=path)
 
     def never():
         raise AssertionError('the images were read')
         yield
 
-    cached = Evaluator(specs, 16, inception=CountingInception(graph_file))
+    cached = Evaluator(specs, 16, judges={'inception': CountingInception(graph_file)})
     assert cached.measure('reals', never(), cache=path) == values
     assert_allclose(cached.statistics()[1], computed.statistics()[1])
 
@@ -168,7 +168,7 @@ def test_cached_features_that_are_not_what_was_written_are_computed_anew(graph_f
     path, specs = tmp_path / 'features.npy', parse_specs('fid', 8)
 
     def measured():
-        evaluator = Evaluator(specs, 16, inception=Inception(graph_file))
+        evaluator = Evaluator(specs, 16, judges={'inception': Inception(graph_file)})
         evaluator.measure('reals', by_eights(random_images(0, 8)), cache=str(path))
         return evaluator.statistics()[1]
 
@@ -183,14 +183,14 @@ def test_cached_features_that_are_not_what_was_written_are_computed_anew(graph_f
 
 def test_features_that_cannot_be_kept_lose_nothing_else(graph_file, tmp_path, caplog):
     (tmp_path / 'file').write_bytes(b'')
-    evaluator = Evaluator(parse_specs('fid', 8), 16, inception=Inception(graph_file))
+    evaluator = Evaluator(parse_specs('fid', 8), 16, judges={'inception': Inception(graph_file)})
     evaluator.measure('reals', by_eights(random_images(0, 8)), cache=str(tmp_path / 'file' / 'features.npy'))
     assert 'the features of the reals are not kept: ' in caplog.text and len(evaluator.statistics()) == 2
 
 
 def test_kid_precision_and_recall_look_at_no_real_twice(graph_file, blobs, tmp_path):
     inception = Inception(graph_file)
-    evaluation = RunEvaluation(str(tmp_path), parse_specs('kid-150,pr-150'), 16, blobs, inception=inception)
+    evaluation = RunEvaluation(str(tmp_path), parse_specs('kid-150,pr-150'), 16, blobs, judges={'inception': inception})
     fakes = random_images(1, 150)
     found = evaluation.measure('set', None, lambda count: by_eights(fakes))
     a, b = inception(np.concatenate([*real_images(blobs, 64, 64)])), inception(fakes)
@@ -202,7 +202,7 @@ def test_devices_share_the_work_and_agree(graph_file, blobs, tmp_path):
     found = []
     for devices in ['CPU:0'], ['CPU:0', 'CPU:1', 'CPU:2']:
         evaluation = RunEvaluation(str(tmp_path / str(len(devices))), parse_specs('swd,msssim,fid', 32), 16, blobs,
-                                   inception=Inception(graph_file, devices), devices=devices, minibatch=6)
+                                   judges={'inception': Inception(graph_file, devices)}, devices=devices, minibatch=6)
         os.makedirs(evaluation.folder)
         found.append(evaluation.measure_network('network', 0, networks(0)[2]))
     assert_allclose(list(found[0].values()), list(found[1].values()), rtol=1e-4)
@@ -211,7 +211,7 @@ def test_devices_share_the_work_and_agree(graph_file, blobs, tmp_path):
 def test_given_statistics_stand_for_the_reals(graph_file, tmp_path):
     inception = Inception(graph_file)
     a, b = inception(random_images(0, 40)), random_images(1, 40)
-    evaluation = RunEvaluation(str(tmp_path), parse_specs('fid-40'), 16, inception=inception,
+    evaluation = RunEvaluation(str(tmp_path), parse_specs('fid-40'), 16, judges={'inception': inception},
                                real_statistics=statistics(a))
     found = evaluation.measure('set', None, lambda count: by_eights(b[:count]))
     assert_allclose(found['FID'], frechet_distance(*statistics(a), *statistics(inception(b))), rtol=1e-6)

@@ -114,7 +114,7 @@ def test_what_was_measured_of_pictures_is_measured_again_once_one_of_them_has_ch
 
     def measured():  # As evaluate.py does: features of reals and what is on record are there from the last time.
         found = RunEvaluation(str(tmp_path), parse_specs('fid-16,swd-16'), 16, written(),
-                              inception=Inception(str(tmp_path / 'graph.pb')), cache=str(tmp_path / 'cache'))
+                              judges={'inception': Inception(str(tmp_path / 'graph.pb'))}, cache=str(tmp_path / 'cache'))
         missing = found.missing(REALS, None)
         values = found.measure('fakes', None, lambda count: [fakes], again=True)
         return missing, np.array([values['FID'], values['SWDx1e3_16']])
