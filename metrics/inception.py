@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from files import read, sha256
 from metrics import downloads
-from serving.generate import first_devices
+from serving.generate import first_devices, shared_out
 
 # The bucket behind http://download.tensorflow.org, which offers no https of its own.
 URL = 'https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz'
@@ -95,12 +95,7 @@ class Inception:
 
     def __call__(self, images):
         """uint8 [N, 3, H, W] -> features, float32 [N, 2048]."""
-        features = []
-        for device, part in zip(self._devices, np.array_split(images, len(self._devices)), strict=True):
-            if len(part):
-                with tf.device(device):
-                    features.append(self._run(part)[0])
-        return np.concatenate(features)
+        return shared_out(self._devices, lambda part: self._run(part)[0], images)
 
     def logits(self, features):
         """Features, float32 [N, 2048] -> logits [N, 1008] *without* the bias of their layer.

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from serving.generate import first_devices
+from serving.generate import first_devices, shared_out
 
 URL = 'https://download.pytorch.org/models/vgg16-397923af.pth'
 CHANNELS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # By block; a 2x2 max pool between.
@@ -53,12 +53,7 @@ class VGG16:
 
     def describe(self, images):
         """The same of uint8 [N, 3, R, R], with the devices sharing the minibatch -> np.float32 [N, 4096]"""
-        images, found = images.transpose(0, 2, 3, 1), []
-        for device, part in zip(self._devices, np.array_split(images, len(self._devices)), strict=True):
-            if len(part):
-                with tf.device(device):
-                    found.append(self._graph(part).numpy())
-        return np.concatenate(found)
+        return shared_out(self._devices, self._graph, images.transpose(0, 2, 3, 1))
 
 
 def normalized(images):

@@ -145,6 +145,16 @@ def on_devices(Gs, devices, build):
     return [on(device, copy=i > 0) for i, device in enumerate(devices)]
 
 
+def shared_out(devices, function, images):
+    """function(part) of parts of an array, one per device, one after the other in an array of NumPy's."""
+    found = []
+    for device, part in zip(devices, np.array_split(images, len(devices)), strict=True):
+        if len(part):
+            with tf.device(device):
+                found.append(function(part).numpy())
+    return np.concatenate(found)
+
+
 def run_all(functions, minibatches, calls=1):
     """Calls the functions, one per device, in turn with the minibatches, tuples of arrays -> iterator of results, in order.
 
