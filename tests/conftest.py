@@ -41,6 +41,16 @@ def run_command():
     return run
 
 
+@pytest.fixture
+def command(run_command):
+    """Runs a command of the project that must succeed -> what it printed."""
+    def run(*arguments):
+        done = run_command(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    return run
+
+
 @pytest.fixture(scope='session')
 def data_dir(tmp_path_factory):
     """A folder with the data set 'blobs': 64 conditional 16x16 images of coloured blobs, 4 classes."""

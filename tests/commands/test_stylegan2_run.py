@@ -1,52 +1,26 @@
 """StyleGAN2 from training to pictures: trains, resumes in the lazy cycle, exports, imports; devices, slices, precisions."""
-import dataclasses
 import json
 
 import numpy as np
 import pytest
+import style_runs
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from reference_pickles import tiny_stylegan2
+from style_runs import SMALL, check_imported, check_scored, check_served, train_whole_and_resumed
 
-from config import resolve
-from data.pipeline import batches
-from data.tfrecords import Dataset
-from networks.snapshot import NAMES, Snapshot, load_snapshot
+from networks.snapshot import Snapshot
 from training.loop import check_fit
-from training.objectives.table import OBJECTIVES
-from training.schedule import Phase, Schedule
 from training.start import start_from
-from training.state import make_state
-from training.step import Iteration
 
-NETWORK = ['network.fmap_base=64', 'network.fmap_max=8', 'network.latent_size=8', 'network.dlatent_size=8',
-           'network.mapping_fmaps=8', 'network.mapping_layers=2', 'optimizer.initial_loss_scale=1024.0']
-SMALL = ['--config=stylegan2-f,cond', '--set=data.name=blobs', '--set=schedule.minibatch_base=8',
-         '--set=schedule.tick_kimg=0.1', '--set=schedule.tick_kimg_dict={}', '--set=train.deterministic=true',
-         '--set=train.grid=1080p', '--set=data.resolution=8', '--set=schedule.minibatch_per_device_base=8',
-         '--set=loss.G_reg_interval=8', '--set=loss.D_reg_interval=8', *(f'--set={setting}' for setting in NETWORK)]
+ARGUMENTS = ['--config=stylegan2-f,cond', *SMALL, '--set=schedule.minibatch_per_device_base=8',
+             '--set=loss.G_reg_interval=8', '--set=loss.D_reg_interval=8']
 
 
-def values(snapshot):
-    return {f'{prefix}/{name}': variable.numpy() for prefix in NAMES
-            for name, variable in getattr(snapshot, prefix).named_variables().items()}
-
-
-def test_a_run_trains_resumes_in_the_lazy_cycle_bit_for_bit_and_exports(run_command, data_dir, tmp_path):
-    where = [f'--data_dir={data_dir}', f'--results_dir={tmp_path / "results"}']
-
-    def command(*arguments):
-        done = run_command(*arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    command('train.py', *SMALL, *where, '--set=train.total_kimg=0.32')
-    command('train.py', *SMALL, *where, '--set=train.total_kimg=0.16')  # 20 rounds, of which 0, 8, 16 regularize.
-    command('train.py', '--resume=1', *where, '--set=train.total_kimg=0.32')
-    whole, resumed = (tmp_path / 'results' / f'00{number}-blobs-stylegan2-f-cond' for number in (0, 1))
-    trained, again = (values(load_snapshot(run / 'network-final.h5')) for run in (whole, resumed))
-    for name, value in trained.items():
-        assert_array_equal(again[name], value, err_msg=name)
+def test_a_run_trains_resumes_in_the_lazy_cycle_bit_for_bit_exports_and_is_scored(command, run_command, data_dir, tmp_path):
+    results = tmp_path / 'results'  # Stopped after 20 rounds, of which 0, 8, 16 regularize.
+    whole, resumed, trained = train_whole_and_resumed(command, ARGUMENTS, data_dir, results, 0.32)
+    assert whole.name == '000-blobs-stylegan2-f-cond'
     assert np.any(trained['G/dlatent_avg']) and 'D/lod' not in trained
     means = [tf.train.load_checkpoint(run / 'checkpoints').get_tensor('objective/pl_mean/.ATTRIBUTES/VARIABLE_VALUE')
              for run in (whole, resumed)]
@@ -54,54 +28,28 @@ def test_a_run_trains_resumes_in_the_lazy_cycle_bit_for_bit_and_exports(run_comm
     lines = [json.loads(line) for line in (whole / 'stats.jsonl').read_text().splitlines()]
     assert {'pl_lengths', 'pl_penalty', 'gradient_penalty', 'G_reg', 'D_reg'} <= lines[0].keys()
 
-    done = run_command('train.py', '--resume=1', *where, '--set=loss.D_reg_interval=16')
+    done = run_command('train.py', '--resume=1', f'--results_dir={results}', '--set=loss.D_reg_interval=16')
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith('train.py: loss.D_reg_interval cannot change when a run is resumed')
 
-    network = f'--network={whole}'
-    command('export.py', network, '--formats=saved_model,keras,tflite', f'--out={tmp_path / "model"}')
-    for name, options in (('default', []), ('open', ['--truncation=1', '--noise=random'])):
-        command('generate.py', 'images', network, '--seeds=0-3', '--class=1', f'--out={tmp_path / name}.npz', *options)
-    assert np.any(np.load(tmp_path / 'default.npz')['images'] != np.load(tmp_path / 'open.npz')['images'])
-    latents = np.concatenate([np.random.RandomState(seed).randn(1, 8) for seed in range(4)]).astype(np.float32)
-    served = tf.saved_model.load(tmp_path / 'model' / '1').signatures['serving_default'](
-        latents=tf.constant(latents), labels=tf.one_hot([1] * 4, 4))['images']
-    assert_allclose(np.load(tmp_path / 'default.npz')['images'].astype(int), served.numpy().astype(int), atol=1)
+    check_served(command, whole, tmp_path, '--formats=saved_model,keras,tflite')
+    check_scored(command, whole, tmp_path)
 
 
-def test_an_official_file_is_taken_by_commands(run_command, tmp_path):
+def test_an_official_file_is_taken_by_commands(command, tmp_path):
     data, (G, _) = tiny_stylegan2()
-    (tmp_path / 'stylegan2.pkl').write_bytes(data)
-    network = f'--network={tmp_path / "stylegan2.pkl"}'
-    for arguments in (['import_official.py', tmp_path / 'stylegan2.pkl', tmp_path / 'out.h5', '--verify'],
-                      ['generate.py', 'grid', network, '--seeds=0-3', f'--out={tmp_path / "grid.png"}']):
-        done = run_command(*arguments)
-        assert done.returncode == 0, done.stderr
-    assert_array_equal(load_snapshot(tmp_path / 'out.h5').Gs.dlatent_avg, G.dlatent_avg)
+    check_imported(command, data, G.dlatent_avg, tmp_path)
 
 
-class Setup:
-    """A small run on 'blobs' under a strategy, without the loop."""
+class Setup(style_runs.Setup):
+    """At 8x8."""
 
     def __init__(self, data_dir, devices=1, names=('stylegan2-f',), precision='float32', overrides=()):
-        self.config = config = resolve([*names, 'cond'], [*NETWORK, *overrides])
-        cpus = [f'CPU:{i}' for i in range(devices)]
-        self.strategy = tf.distribute.MirroredStrategy(cpus, tf.distribute.ReductionToOneDevice())
-        self.dataset = Dataset(data_dir / 'blobs', 8)
-        self.schedule = Schedule(8, devices, Gs_decay=0.9, **dataclasses.asdict(config.schedule))
-        with self.strategy.scope():
-            self.state = make_state(self.dataset, config.network, precision, 7, **dataclasses.asdict(config.optimizer),
-                                    lazy_intervals=config.loss.lazy_intervals)
-            self.objective = OBJECTIVES[config.loss.kind](config.loss, self.state.D.num_logits)
-        self.iteration = Iteration(self.strategy, self.state, self.objective, seed=3, rounds=1)
+        super().__init__(data_dir, names, 8, devices, precision, overrides)
 
     def run(self, slices=1, level=0, fade=0.0):
-        """-> {statistic: value}"""
-        stream = iter(self.strategy.distribute_datasets_from_function(lambda context: batches(
-            self.dataset, level, 16, 1, 0, 5, True, context)))
-        phase = Phase(level + fade, level, 8 >> level, 16, 0.001, 0.001, 1, Gs_decay=0.9, slices=slices)
-        sums = self.iteration(next(stream), 0, phase)  # Of the first round, in which all is due.
-        self.values = values(self.state)
+        """-> {statistic: value} of the first round, in which all is due."""
+        sums, = self.rounds(1, level, fade, slices)
         return dict(zip(self.iteration.names, sums.values.numpy() / np.maximum(sums.counts, 1), strict=True))
 
 

@@ -1,64 +1,26 @@
 """StyleGAN from training to pictures: trains, resumes bit for bit, exports, is scored, imports; on one device and on two."""
-import dataclasses
-
 import numpy as np
 import pytest
-import tensorflow as tf
+import style_runs
 from numpy.testing import assert_allclose, assert_array_equal
 from reference_pickles import tiny_stylegan
+from style_runs import SMALL, check_imported, check_scored, check_served, train_whole_and_resumed, values
 
-from config import resolve
-from data.pipeline import batches
-from data.tfrecords import Dataset
-from networks.snapshot import NAMES, Snapshot, load_snapshot
-from training.objectives.table import OBJECTIVES
-from training.schedule import Phase, Schedule
+from networks.snapshot import Snapshot
 from training.start import start_from
-from training.state import make_state
-from training.step import Iteration
 
-NETWORK = ['network.fmap_base=64', 'network.fmap_max=8', 'network.latent_size=8', 'network.dlatent_size=8',
-           'network.mapping_fmaps=8', 'network.mapping_layers=2', 'optimizer.initial_loss_scale=1024.0']
-SMALL = ['--config=stylegan-1gpu,cond', '--set=data.name=blobs', '--set=schedule.minibatch_dict={}',
-         '--set=schedule.minibatch_base=8', '--set=data.resolution=8', '--set=train.minibatch_repeats=2',
-         '--set=schedule.tick_kimg=0.1', '--set=schedule.tick_kimg_dict={}', '--set=train.deterministic=true',
-         '--set=train.grid=1080p', *(f'--set={setting}' for setting in NETWORK)]
+ARGUMENTS = ['--config=stylegan-1gpu,cond', *SMALL, '--set=schedule.minibatch_dict={}', '--set=train.minibatch_repeats=2']
 
 
-def values(snapshot):
-    return {f'{prefix}/{name}': variable.numpy() for prefix in NAMES
-            for name, variable in getattr(snapshot, prefix).named_variables().items()}
-
-
-def test_a_run_trains_resumes_bit_for_bit_exports_and_is_scored(run_command, data_dir, tmp_path):
-    where = [f'--data_dir={data_dir}', f'--results_dir={tmp_path / "results"}']
-
-    def command(*arguments):
-        done = run_command(*arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    command('train.py', *SMALL, *where, '--set=train.total_kimg=0.4')
-    command('train.py', *SMALL, *where, '--set=train.total_kimg=0.2')
-    command('train.py', '--resume=1', where[1], where[0], '--set=train.total_kimg=0.4')
-    whole, resumed = (tmp_path / 'results' / f'00{number}-blobs-stylegan-1gpu-cond' for number in (0, 1))
-    trained, again = (values(load_snapshot(run / 'network-final.h5')) for run in (whole, resumed))
-    for name, value in trained.items():
-        assert_array_equal(again[name], value, err_msg=name)
+def test_a_run_trains_resumes_bit_for_bit_exports_and_is_scored(command, data_dir, tmp_path):
+    whole, _, trained = train_whole_and_resumed(command, ARGUMENTS, data_dir, tmp_path / 'results', 0.4)
+    assert whole.name == '000-blobs-stylegan-1gpu-cond'
     assert np.any(trained['G/dlatent_avg']) and not np.array_equal(trained['Gs/dlatent_avg'], np.zeros(8))
     assert_array_equal(trained['G/G_synthesis/noise0'], trained['Gs/G_synthesis/noise0'])
     assert '"r1_penalty"' in (whole / 'stats.jsonl').read_text()
 
-    network = f'--network={whole}'
-    command('export.py', network, f'--out={tmp_path / "model"}')
-    for name, options in (('default', []), ('open', ['--truncation=1', '--noise=random'])):
-        command('generate.py', 'images', network, '--seeds=0-3', '--class=1', f'--out={tmp_path / name}.npz', *options)
-    assert np.any(np.load(tmp_path / 'default.npz')['images'] != np.load(tmp_path / 'open.npz')['images'])
-    latents = np.concatenate([np.random.RandomState(seed).randn(1, 8) for seed in range(4)]).astype(np.float32)
-    served = tf.saved_model.load(tmp_path / 'model' / '1').signatures['serving_default'](
-        latents=tf.constant(latents), labels=tf.one_hot([1] * 4, 4))['images']
-    assert_allclose(np.load(tmp_path / 'default.npz')['images'].astype(int), served.numpy().astype(int), atol=1)
-    assert 'swd' in command('evaluate.py', f'--run={whole}', '--metrics=swd-32', '--num_images=32').lower()
+    check_served(command, whole, tmp_path)
+    check_scored(command, whole, tmp_path)
 
 
 def test_a_run_starts_from_networks_that_are_used_in_another_way_but_not_built_in_one(data_dir):
@@ -71,46 +33,27 @@ def test_a_run_starts_from_networks_that_are_used_in_another_way_but_not_built_i
         start_from(unflipped.state, other.schedule, Snapshot(*given.state.networks.values(), nimg=0), 'given', 10 ** 9)
 
 
-def test_an_official_file_is_taken_by_commands(run_command, tmp_path):
+def test_an_official_file_is_taken_by_commands(command, run_command, tmp_path):
     data, (G, _) = tiny_stylegan(resolution=16)
-    (tmp_path / 'stylegan.pkl').write_bytes(data)
-    network = f'--network={tmp_path / "stylegan.pkl"}'
-    for arguments in (['import_official.py', tmp_path / 'stylegan.pkl', tmp_path / 'out.h5', '--verify'],
-                      ['generate.py', 'grid', network, '--seeds=0-3', f'--out={tmp_path / "grid.png"}']):
-        done = run_command(*arguments)
-        assert done.returncode == 0, done.stderr
-    assert_array_equal(load_snapshot(tmp_path / 'out.h5').Gs.dlatent_avg, G.dlatent_avg)
+    network = check_imported(command, data, G.dlatent_avg, tmp_path)
     done = run_command('generate.py', 'images', network, '--truncation_cutoff=9', f'--out={tmp_path / "out"}')
     assert done.returncode == 1 and not (tmp_path / 'out').exists()
     assert done.stderr.splitlines()[-1] == ('generate.py: truncation_cutoff is 9, but this network has 6 style layers; use '
                                             '0 to 6.')
 
 
-class Setup:
-    """A small run on 'blobs' under a strategy, without the loop."""
+class Setup(style_runs.Setup):
+    """At 16x16; of a constant image, which instance norm makes 0, and of no noise most gradients would be rounding."""
 
     def __init__(self, data_dir, devices=1, loss='logistic', precision='float32', overrides=()):
-        config = resolve(['stylegan-1gpu', loss, 'cond'], [*NETWORK, *overrides])
-        names = [f'CPU:{i}' for i in range(devices)]
-        self.strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
-        self.dataset = Dataset(data_dir / 'blobs')
-        self.schedule = Schedule(16, devices, Gs_decay=0.9, **dataclasses.asdict(config.schedule))
+        super().__init__(data_dir, ['stylegan-1gpu', loss], 16, devices, precision, overrides)
         with self.strategy.scope():
-            self.state = make_state(self.dataset, config.network, precision, 7, **dataclasses.asdict(config.optimizer))
-            # Of a constant image, which instance norm makes 0, and of no noise most gradients are rounding.
             for name, variable in self.state.G.variables_at(0).items():
                 if name.endswith(('const', 'Noise/weight')):
                     variable.assign(np.random.RandomState(len(name)).randn(*variable.shape))
-            objective = OBJECTIVES[config.loss.kind](config.loss, self.state.D.num_logits)
-        self.iteration = Iteration(self.strategy, self.state, objective, seed=3, rounds=1)
 
     def run(self, count, level=1, fade=0.5, slices=1):
-        stream = iter(self.strategy.distribute_datasets_from_function(lambda context: batches(
-            self.dataset, level, 16, 1, 0, 5, True, context)))
-        phase = Phase(level + fade, level, 16 >> level, 16, 0.001, 0.001, 1, Gs_decay=0.9, slices=slices)
-        told = [self.iteration(next(stream), 16 * i, phase) for i in range(count)]
-        self.values = values(self.state)
-        return [sums.values.numpy() / sums.counts for sums in told]
+        return [sums.values.numpy() / sums.counts for sums in self.rounds(count, level, fade, slices)]
 
 
 @pytest.mark.parametrize('devices, slices', [(2, 1), (1, 2)])

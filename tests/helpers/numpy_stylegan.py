@@ -56,7 +56,9 @@ class Net:
         return self.weight(name, gain=1.0 if 'ToRGB' in name else np.sqrt(2))
 
 
-class G(Net):
+class MappedToW(Net):
+    """A generator's way to w."""
+
     def map(self, z, y=None):
         s, x = self.s, np.float64(z)
         if self.label_size:
@@ -66,13 +68,15 @@ class G(Net):
         for i in range(s.mapping_layers):
             name = f'G_mapping/Dense{i}'
             x = self.act(x @ self.weight(name, lrmul=s.mapping_lrmul) + self.v[f'{name}/bias'] * s.mapping_lrmul)
-        return x[:, None].repeat(2 * self.L - 2 if s.use_styles else 1, 1)
+        return x[:, None].repeat(2 * self.L - 2 if getattr(s, 'use_styles', True) else 1, 1)
 
     def truncate(self, w, psi, cutoff):
         w = w.copy()
         w[:, :cutoff] = lerp(self.v['dlatent_avg'], w[:, :cutoff], psi)
         return w
 
+
+class G(MappedToW):
     def layer(self, x, name, w, index, noise):
         s, v = self.s, self.v
         if s.use_noise and noise:

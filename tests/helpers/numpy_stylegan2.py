@@ -1,7 +1,7 @@
 """StyleGAN2's operators and networks in NumPy, written from the description alone: NCHW, a kernel per sample, float64."""
 import numpy as np
 from numpy_stylegan import D as V1Discriminator
-from numpy_stylegan import Net, down, lerp, pixel_norm, up
+from numpy_stylegan import MappedToW, Net, down, lerp, up
 
 SQRT2 = 2 ** 0.5
 ACTIVATIONS = {  # name: (function, gain)
@@ -112,23 +112,7 @@ class Revised(Net):
         return self.weight(name)
 
 
-class G(Revised):
-    def map(self, z, y=None):
-        s, x = self.s, np.float64(z)
-        if self.label_size:
-            x = np.concatenate([x, y @ self.v['G_mapping/LabelConcat/weight']], 1)
-        if s.normalize_latents:
-            x = pixel_norm(x)
-        for i in range(s.mapping_layers):
-            name = f'G_mapping/Dense{i}'
-            x = self.act(x @ self.weight(name, lrmul=s.mapping_lrmul) + self.v[f'{name}/bias'] * s.mapping_lrmul)
-        return x[:, None].repeat(2 * self.L - 2, 1)
-
-    def truncate(self, w, psi, cutoff):
-        w = w.copy()
-        w[:, :cutoff] = lerp(self.v['dlatent_avg'], w[:, :cutoff], psi)
-        return w
-
+class G(Revised, MappedToW):
     def scales(self, name, w):
         return w @ self.weight(name, variable='mod_weight') + self.v[f'{name}/mod_bias'] + 1
 

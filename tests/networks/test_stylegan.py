@@ -5,6 +5,7 @@ import pytest
 import stylegan_goldens as goldens
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
+from style_networks import G_SMALL, SMALL, chw, perturbed
 
 from config import PRESETS
 from networks.activations import activate
@@ -12,22 +13,7 @@ from networks.style_layers import blur, truncated
 from networks.stylegan import Discriminator, Generator
 
 NUMBERS = goldens.numbers('v1a_net')
-SMALL = dict(resolution=16, num_channels=2, fmap_base=64, fmap_max=12, seed=3)
-G_SMALL = SMALL | dict(latent_size=8, dlatent_size=8, mapping_fmaps=6, mapping_layers=3)
 IMAGES = [key for key in NUMBERS if '/images/' in key]
-
-
-def chw(images):
-    return np.transpose(images, [0, 3, 1, 2])
-
-
-def perturbed(network, seed=5):
-    """The network with all of its variables random, the lod apart: fresh ones hide noise and biases."""
-    random = np.random.RandomState(seed)
-    for name, variable in network.named_variables().items():
-        if not name.endswith('lod'):
-            variable.assign(variable + 0.5 * random.randn(*variable.shape))
-    return network
 
 
 @pytest.fixture(scope='module')

@@ -7,6 +7,7 @@ import pytest
 import stylegan_goldens as goldens
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
+from style_networks import G_SMALL, SMALL, chw, perturbed
 
 from networks import stylegan2, stylegan_revised
 from networks.architectures import copy_of
@@ -15,24 +16,9 @@ from networks.style_layers import mixed
 from presets.stylegan2 import ARCHITECTURES, NONLINEARITIES
 
 NUMBERS = {name: goldens.numbers(f'{name}_net') for name in ('v2a', 'v2d')}
-SMALL = dict(resolution=16, num_channels=2, fmap_base=64, fmap_max=12, seed=3)
-G_SMALL = SMALL | dict(latent_size=8, dlatent_size=8, mapping_fmaps=6, mapping_layers=3)
 KEYS = [(name, key) for name, numbers in NUMBERS.items() for key in numbers]
 Z = np.random.RandomState(1).randn(3, 8).astype('f')
 Y = np.eye(3, dtype='f')[[2, 0, 1]]
-
-
-def chw(images):
-    return np.transpose(images, [0, 3, 1, 2])
-
-
-def perturbed(network, seed=5):
-    """The network with all of its variables random, the lod apart: fresh ones hide noise and biases."""
-    random = np.random.RandomState(seed)
-    for name, variable in network.named_variables().items():
-        if not name.endswith('lod'):
-            variable.assign(variable + 0.5 * random.randn(*variable.shape))
-    return network
 
 
 def near(found, expected):

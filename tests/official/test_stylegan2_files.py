@@ -7,25 +7,13 @@ from reference_pickles import pickled, stylegan_state, tiny_stylegan, tiny_style
 
 from networks.snapshot import load_snapshot, save_snapshot
 from official.load import load_official
-from serving.generate import generate_images
 
 MODULE = 'dnnlib.tflib.network'
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(data):
-        (tmp_path / 'network.pkl').write_bytes(data)
-        return str(tmp_path / 'network.pkl')
-    return write
-
-
 @pytest.mark.parametrize('name', ['v2a', 'v2d'])
 def test_pictures_equal_the_references(name):
-    snapshot, numbers = goldens.networks(name), goldens.numbers(f'{name}_net')
-    pictures = np.concatenate([*generate_images(snapshot.Gs, numbers['latents'][:2])]).transpose(0, 3, 1, 2).astype(int)
-    expected = np.floor(np.clip(numbers['Gs/images/lod0/default'] * np.float32(127.5) + np.float32(128), 0, 255))
-    assert np.abs(pictures - expected).max() <= 1 and np.mean(pictures != expected) <= 0.001
+    goldens.check_pictures(name)
 
 
 def same(original, imported):

@@ -18,14 +18,6 @@ WEIGHTS = {'features.0.weight': np.random.RandomState(0).randn(4, 3, 3, 3).astyp
            'half': np.arange(6, dtype=np.float16).reshape(1, 6)}
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(data):
-        (tmp_path / 'weights.pth').write_bytes(data)
-        return str(tmp_path / 'weights.pth')
-    return write
-
-
 @pytest.mark.parametrize('form', [legacy, zipped])
 def test_weights_are_read_in_both_formats_in_their_order(write, form):
     path = write(form(WEIGHTS))
@@ -71,7 +63,7 @@ def test_files_that_are_damaged_or_run_code_end_in_one_sentence(write, tmp_path,
     with pytest.raises(ValueError, match=sentence) as raised:
         read_weights(path)
     assert str(raised.value).startswith(path) and str(raised.value).endswith('.')
-    assert os.listdir(tmp_path) == ['weights.pth']
+    assert os.listdir(tmp_path) == ['file']
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
