@@ -3,6 +3,7 @@ from data import drawnfaces, faces, folders, sources
 
 SOURCES = {
     'create_digits': sources.digits,
+    'create_digitsrgb': sources.digitsrgb,
     'create_drawnfaces': drawnfaces.drawn_faces,
     'create_mnist': sources.mnist,
     'create_mnistrgb': sources.mnistrgb,

@@ -84,13 +84,30 @@ def _packed(place):
     return f'; unpack {", ".join(archives)} and name the folder that comes out' if archives else ''
 
 
-def digits():
-    """The 1797 handwritten digits of scikit-learn (scans of 8x8), as 16x16 with 10 labels; needs no download."""
-    from sklearn.datasets import load_digits  # Takes seconds to import, and only this source needs it.
+def _read_digits():
+    from sklearn.datasets import load_digits  # Takes seconds to import, and only these sources need it.
     scans = load_digits()
     gray = np.rint(scans.images * (255 / 16)).astype(np.uint8)
     images = [np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.LANCZOS)) for image in gray]
-    return from_arrays(np.stack(images)[:, np.newaxis], one_hot(scans.target, 10)).shuffled()
+    return np.stack(images)[:, np.newaxis], one_hot(scans.target, 10)
+
+
+def digits():
+    """The 1797 handwritten digits of scikit-learn (scans of 8x8), as 16x16 with 10 labels; needs no download."""
+    return from_arrays(*_read_digits()).shuffled()
+
+
+def digitsrgb(*, num_images=100_000):
+    """Random triples of these digits as the three channels of an image, as MNIST-RGB has them; needs no download."""
+    return _triples(_read_digits()[0], num_images)
+
+
+def _triples(gray, num_images):
+    """Source of random triples of images uint8 [N, 1, R, R], those of one seed."""
+    if not 1 <= num_images <= 10 ** 9:
+        raise ValueError(f'--num_images={num_images} is not possible; expected 1 to 1000000000.')
+    triples = np.random.RandomState(seed=123).randint(len(gray), size=[num_images, 3])
+    return Source(gray.shape[-1], 3, triples, functools.partial(np.take, gray[:, 0], axis=0))
 
 
 def _read_idx(path, max_file_mib):
@@ -106,8 +123,8 @@ def _read_idx(path, max_file_mib):
         raise ValueError(f"'{path}' is not a gzipped IDX file or is damaged ({error}).") from error
 
 
-def _read_mnist(mnist_dir, expected_images, max_file_mib):
-    paths = _found(mnist_dir, 'train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz')
+def _read_mnist(mnist_dir, expected_images, max_file_mib, part='train'):
+    paths = _found(mnist_dir, f'{part}-images-idx3-ubyte.gz', f'{part}-labels-idx1-ubyte.gz')
     images, labels = _checked(paths[0], *(_read_idx(path, max_file_mib) for path in paths), 10, (1, 28, 28), expected_images)
     return np.pad(images, [(0, 0), (0, 0), (2, 2), (2, 2)]), labels
 
@@ -117,11 +134,14 @@ def mnist(mnist_dir, *, expected_images=60000, max_file_mib=None):
     return from_arrays(*_read_mnist(mnist_dir, expected_images, max_file_mib)).shuffled()
 
 
+def mnist_test(mnist_dir, expected_images=10000):
+    """MNIST's 10000 images that are not for training, as those are; classifiers are tried on them."""
+    return from_arrays(*_read_mnist(mnist_dir, expected_images, None, 't10k'))
+
+
 def mnistrgb(mnist_dir, *, num_images=1_000_000, expected_images=60000, max_file_mib=None):
     """Random triples of MNIST digits as the three channels of an image: 1000 modes, for counting them."""
-    images, _ = _read_mnist(mnist_dir, expected_images, max_file_mib)
-    triples = np.random.RandomState(seed=123).randint(len(images), size=[num_images, 3])
-    return Source(32, 3, triples, functools.partial(np.take, images[:, 0], axis=0))
+    return _triples(_read_mnist(mnist_dir, expected_images, max_file_mib)[0], num_images)
 
 
 def cifar10(cifar10_dir, *, expected_images=50000):

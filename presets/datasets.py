@@ -12,17 +12,17 @@ _LSUN_CATEGORIES = (
     'motorbike', 'person', 'pottedplant', 'restaurant', 'sheep', 'sofa', 'tower', 'train', 'tvmonitor')
 
 # Those that need no download, and the command that makes them without arguments.
-MADE_BY = {'digits': 'create_digits', 'faces32': 'create_drawnfaces'}
+MADE_BY = {'digits': 'create_digits', 'digitsrgb': 'create_digitsrgb', 'faces32': 'create_drawnfaces'}
 
 # Number of images, channels, resolution and size of the labels of those whose size is known. Of LSUN's full categories it is
 # the published one, undecodable files included; of the cars about as many are wide enough.
 SHAPES = {'celebahq': (30000, 3, 1024, 0), 'celeba': (202599, 3, 128, 0), 'cifar10': (50000, 3, 32, 10),
           'cifar100': (50000, 3, 32, 100), 'svhn': (73257, 3, 32, 10), 'mnist': (60000, 1, 32, 10),
-          'mnistrgb': (1000000, 3, 32, 0), 'digits': (1797, 1, 16, 10), 'syn1024rgb': (10000, 3, 1024, 0),
-          'faces32': (10000, 3, 32, 0), 'ffhq': (70000, 3, 1024, 0), 'lsun-bedroom-full': (3033042, 3, 256, 0),
-          'lsun-car-512x384': (893000, 3, 512, 0), 'lsun-cat-full': (1657266, 3, 256, 0),
-          'lsun-car': (893000, 3, 512, 0), 'lsun-cat': (1657266, 3, 256, 0), 'lsun-church': (126227, 3, 256, 0),
-          'lsun-horse': (2000340, 3, 256, 0),
+          'mnistrgb': (1000000, 3, 32, 0), 'digits': (1797, 1, 16, 10), 'digitsrgb': (100000, 3, 16, 0),
+          'syn1024rgb': (10000, 3, 1024, 0), 'faces32': (10000, 3, 32, 0), 'ffhq': (70000, 3, 1024, 0),
+          'lsun-bedroom-full': (3033042, 3, 256, 0), 'lsun-car-512x384': (893000, 3, 512, 0),
+          'lsun-cat-full': (1657266, 3, 256, 0), 'lsun-car': (893000, 3, 512, 0), 'lsun-cat': (1657266, 3, 256, 0),
+          'lsun-church': (126227, 3, 256, 0), 'lsun-horse': (2000340, 3, 256, 0),
           **{f'lsun-{category}-100k': (100000, 3, 256, 0) for category in _LSUN_CATEGORIES}}
 
 PRESETS = {
@@ -35,6 +35,7 @@ PRESETS = {
     'mnist': _data('mnist', '60000 digits at 32x32, 10 classes'),
     'mnistrgb': _data('mnistrgb', '1000000 triples of digits at 32x32'),
     'digits': _data('digits', '1797 digits at 16x16, 10 classes, in scikit-learn'),
+    'digitsrgb': _data('digitsrgb', '100000 triples of these digits at 16x16, made when missing'),
     'syn1024rgb': _data('syn1024rgb', 'synthetic black images at 1024x1024, no files'),
     **{f'lsun-{category}-100k': _data(f'lsun-{category}-100k', '100000 pictures at 256x256', mirror=True)
        for category in _LSUN_CATEGORIES},

@@ -64,6 +64,29 @@ def test_mnistrgb_takes_three_random_digits_as_channels(mnist_dir):
         assert_array_equal(image[:, 2:-2, 2:-2], gray['images'][random.randint(50, size=3)])
 
 
+def test_digitsrgb_takes_three_random_digits_as_channels():
+    source, gray = sources.digitsrgb(num_images=5), [bytes(digit) for digit in read(sources.digits())]
+    images, random = read(source), np.random.RandomState(seed=123)
+    assert source.labels is None and images.shape == (5, 3, 16, 16) and images.dtype == np.uint8
+    unshuffled = np.argsort(shuffled(1797))  # Where the scans' order has gone.
+    for image in images:
+        assert [bytes(channel) for channel in image] == [gray[unshuffled[i]] for i in random.randint(1797, size=3)]
+
+
+@pytest.mark.parametrize('number', [0, -3])
+def test_no_triples_are_refused(number):
+    with pytest.raises(ValueError, match=f'--num_images={number} is not possible; expected 1 to'):
+        sources.digitsrgb(num_images=number)
+
+
+def test_the_images_of_mnist_for_tests_are_files_of_their_own(mnist_dir):
+    with pytest.raises(FileNotFoundError, match='lacks t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz'):
+        sources.mnist_test(mnist_dir)
+    for name in 'images-idx3', 'labels-idx1':
+        (mnist_dir / f'train-{name}-ubyte.gz').rename(mnist_dir / f't10k-{name}-ubyte.gz')
+    assert read(sources.mnist_test(mnist_dir, 50)).shape == (50, 1, 32, 32)
+
+
 def test_mnist_of_another_size_is_refused(mnist_dir):
     with pytest.raises(ValueError, match='holds 50 images; expected 60000 .--expected_images=0 takes any number'):
         sources.mnist(mnist_dir)

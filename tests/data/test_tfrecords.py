@@ -275,7 +275,8 @@ def test_more_labels_than_there_are_is_refused():
         Dataset(GOLDENS / 'tfr32', label_size=11)
 
 
-@pytest.mark.parametrize('name, command', [('digits', 'create_digits'), ('lsun-cat-100k', 'create_lsun'),
+@pytest.mark.parametrize('name, command', [('digits', 'create_digits'), ('digitsrgb', 'create_digitsrgb'),
+                                           ('lsun-cat-100k', 'create_lsun'),
                                            ('lsun-car-512x384', 'create_lsun_wide'), ('faces32', 'create_drawnfaces'),
                                            ('mine', 'create_from_images')])
 def test_missing_data_set_names_the_command_that_creates_it(tmp_path, name, command):
