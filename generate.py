@@ -23,7 +23,7 @@ from pictures.pictures import ENDINGS, ending_of, picture_path, save_all, save_n
 from pictures.sheets import default_gap, default_scale, enlarge, sheet, strip
 from progress import progress
 from serving import figures, styles
-from serving.latents import captions_of, parse_integers, parse_numbers, walk
+from serving.latents import SeededNoise, captions_of, parse_integers, parse_numbers, walk
 from serving.selection import Selection, select
 from wording import counted
 
@@ -46,7 +46,8 @@ flags.DEFINE_string('class', None, 'Classes to show in turn, e.g. 3, 0-9 or cat,
 flags.DEFINE_float('lod', None, 'Level of detail, 0 = full resolution; default: the one stored in the network.')
 flags.DEFINE_float('truncation', None, 'StyleGAN: how far w goes from the average, 1: all the way; default: the network\'s.')
 flags.DEFINE_integer('truncation_cutoff', None, 'StyleGAN: truncate so many layers, 0: none; default: the network\'s.')
-flags.DEFINE_enum('noise', None, ['stored', 'random', 'none'], 'StyleGAN: which noise; default: stored.')
+flags.DEFINE_enum('noise', None, ['stored', 'seeded', 'random', 'none'], 'StyleGAN: which noise; default: stored, but of '
+                  'StyleGAN2\'s images of --seeds seeded, drawn by the seed after its latent.')
 flags.DEFINE_integer('shrink', 1, 'Box-filter the images down by this factor.')
 flags.DEFINE_enum('format', None, [*ENDINGS, 'npz'], 'Kind of pictures; default: the ending of --out, or png.')
 flags.DEFINE_integer('minibatch', None, 'Images at once per device; default: 4 at 1024x1024, more below.')
@@ -303,7 +304,8 @@ def load_Gs(source):
 
 def options():
     """{name: value} of the flags that only some architectures know."""
-    return {name: FLAGS[name].value for name in OPTIONS if FLAGS[name].value is not None}
+    given = {name: FLAGS[name].value for name in OPTIONS if FLAGS[name].value is not None}
+    return given | {'noise': 'stored'} if given.get('noise') == 'seeded' else given  # Its numbers are no option.
 
 
 def selection():
@@ -352,13 +354,26 @@ def class_captions(Gs, chosen):
 def generated(Gs, chosen, shows_progress=True):
     """The shared iterator for a Selection, with the flags applied. -> iterator of uint8 [n, H, W, C]"""
     from serving.generate import generate_images, synthesize_images
+    numbers = seeded_noise(Gs, chosen)
+    noise = {} if numbers is None else {'noise_numbers': numbers}
     if chosen.is_of_w or FLAGS.save_w:
         seeds = None if chosen.is_of_w else chosen.latents(Gs.latent_size)
-        batches = synthesize_images(Gs, saved_w(w_of(Gs, chosen)), seeds, noise=FLAGS.noise or 'stored', **how(Gs))
+        noise = noise or {'noise': FLAGS.noise or 'stored'}
+        batches = synthesize_images(Gs, saved_w(w_of(Gs, chosen)), seeds, **noise, **how(Gs))
     else:
         batches = generate_images(Gs, chosen.latents(Gs.latent_size), chosen.labels(Gs.label_size, Gs.class_names),
-                                  options=options(), **how(Gs))
+                                  options=options(), **noise, **how(Gs))
     return watched(batches, len(chosen.names()) if shows_progress else None)
+
+
+def seeded_noise(Gs, chosen):
+    """The numbers of the noise that the seeds of a Selection draw; None where it has another kind of noise."""
+    if FLAGS.noise == 'seeded' and not chosen.is_of_seeds:
+        raise ValueError('--noise=seeded is that of --seeds, but these images have none; use --noise=stored or random.')
+    by_default = FLAGS.noise is None and Gs.noise_by_seed and chosen.is_of_seeds
+    if FLAGS.noise != 'seeded' and not by_default:
+        return None
+    return SeededNoise(chosen.numbers, Gs.latent_size, Gs.noise_sizes)
 
 
 def how(Gs):

@@ -119,6 +119,8 @@ def project(source, names, pictures, chosen):
     else:
         from metrics.downloads import default_cache
         from metrics.judges import open_lpips
+        from metrics.lpips import check_size
+        check_size(targets[0][None])
         distance = open_lpips({'lpips': FLAGS.lpips, 'vgg16': FLAGS.vgg16}, FLAGS.cache or default_cache())
     wanted = [i for i, name in enumerate(names) if not (FLAGS.resume and is_done(space, name))]
     if len(wanted) < len(names):
@@ -141,11 +143,14 @@ def check_picture(Gs, name, picture):
 
 
 def made(Gs, chosen):
-    """The network's own images of a Selection, not truncated: uint8 [N, R, R, C]"""
+    """The network's own images of a Selection, not truncated, with noise of its seeds: uint8 [N, R, R, C]"""
     from serving.generate import generate_images
+    from serving.latents import SeededNoise
     latents, labels = chosen.latents(Gs.latent_size), chosen.labels(Gs.label_size, Gs.class_names)
-    options = {'truncation': 1.0} if Gs.has_w else {}
-    return np.concatenate([*generate_images(Gs, latents, labels, options=options)])
+    own = {}
+    if Gs.has_w:
+        own = {'options': {'truncation': 1.0}, 'noise_numbers': SeededNoise(chosen.numbers, Gs.latent_size, Gs.noise_sizes)}
+    return np.concatenate([*generate_images(Gs, latents, labels, **own)])
 
 
 def label_of(Gs):

@@ -156,6 +156,7 @@ class GeneratorNetwork(Network):
     role = 'G'
     measured_with = {}  # The options with which metrics look at the images.
     has_w = False       # Whether it maps latents to w first: see networks/style_generator.py.
+    noise_by_seed = False  # Whether pictures of seeds draw noise by them too, as the method's own script does.
     half_up = False     # How halves of a level are rounded in uint8 pictures: up, or to even.
     averages = {}       # {name of a variable: decay} of the averages that training keeps: see `training_images`.
 

@@ -129,7 +129,7 @@ class StyleGenerator(GeneratorNetwork):
         return self.synthesize(self.map(latents, labels, run), level, fade, run, self.noise_of('stored', latents, level))
 
     def generate(self, latents, labels=None, lod=0.0, *, truncation=None, truncation_cutoff=None, noise='stored'):
-        """As every generator's; w is truncated, and the noise one of NOISES.
+        """As every generator's; w is truncated, and the noise what `noise_of` takes.
 
         `truncation` is psi, how far w goes from its average (1: all the way), in the first `truncation_cutoff` layers; by
         default what the network was trained with says. 'random' noise is a function of the latents.
@@ -164,9 +164,13 @@ class StyleGenerator(GeneratorNetwork):
             raise ValueError(f'noise is {noise!r}; it must be one of {", ".join(NOISES)}.')
 
     def noise_of(self, kind, latents, level=0):
-        """The noise of `synthesize` by its name in NOISES."""
+        """The noise of `synthesize` by its name in NOISES, or of numbers [N, sum of r^2 of `noise_sizes`], map after map."""
         sizes = self.noise_sizes_at(level)
-        if kind == 'none' or not sizes:
+        if not sizes:
+            return ()
+        if not isinstance(kind, str):
+            return styles.noise_maps(kind, sizes)
+        if kind == 'none':
             return ()
         if kind == 'random':
             return styles.one_noise_each(latents, sizes)

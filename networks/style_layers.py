@@ -213,6 +213,12 @@ def one_noise_each(latents, sizes):
     """
     seeds = tf.bitcast(tf.cast(latents, tf.float32)[:, :2], tf.int32)
     total = sum(size ** 2 for size in sizes)
-    numbers = tf.map_fn(lambda seed: tf.random.stateless_normal([total], seed), seeds, fn_output_signature=tf.float32)
-    parts = tf.split(numbers, [size ** 2 for size in sizes], axis=1)
+    return noise_maps(tf.map_fn(lambda seed: tf.random.stateless_normal([total], seed), seeds,
+                                fn_output_signature=tf.float32), sizes)
+
+
+def noise_maps(numbers, sizes):
+    """Maps float32 [N, size, size, 1], one per size, of numbers [N, sum of size^2 or more], map after map."""
+    areas = [size ** 2 for size in sizes]
+    parts = tf.split(numbers[:, :sum(areas)], areas, axis=1)
     return [tf.reshape(part, [-1, size, size, 1]) for part, size in zip(parts, sizes, strict=True)]

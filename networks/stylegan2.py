@@ -24,6 +24,8 @@ class RevisedGenerator(StyleGenerator):
     the next.
     """
 
+    noise_by_seed = True
+
     @property
     def noise_sizes(self):
         return [2 ** ((index + 5) // 2) for index in range(self.num_layers - 1)]  # 4, 8, 8, 16, 16, ...

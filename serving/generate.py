@@ -31,38 +31,43 @@ def default_minibatch(resolution):
     return min(max(2 ** 22 // resolution ** 2, 4), 64)
 
 
-def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, devices=None, options=None):
+def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, devices=None, options=None,
+                    noise_numbers=None):
     """Generates pictures minibatch by minibatch -> iterator of uint8 [n, R/shrink, R/shrink, C], in order.
 
     `latents` are float32 [N, latent_size], `labels` float32 [N, label_size] or None; `lod` defaults to the one
-    stored in the network, `shrink` is a box mean in float, `options` are those of its architecture. Successive
-    minibatches go to successive `devices` (default: all GPUs, else the CPU). Raises ValueError for wrong shapes, lod,
+    stored in the network, `shrink` is a box mean in float, `options` are those of its architecture, `noise_numbers` float32
+    [N, P] those that its `noise_of` takes. Successive minibatches go to successive `devices` (default: all GPUs, else the
+    CPU). Raises ValueError for wrong shapes, lod,
     shrink or options, and for a minibatch too large for the memory.
     """
     latents, labels = check_inputs(Gs, latents, labels)
     options = check_options(Gs, options or {})
 
-    def generate(network, lod, latents, labels):
-        return network.generate(latents, labels, lod, **options)
-    return _pictures(Gs, generate, (latents, labels), lod, minibatch, shrink, devices)
+    def generate(network, lod, latents, labels, *numbers):
+        return network.generate(latents, labels, lod, **options, **({'noise': numbers[0]} if numbers else {}))
+    rows = (latents, labels) if noise_numbers is None else (latents, labels, noise_numbers)
+    return _pictures(Gs, generate, rows, lod, minibatch, shrink, devices)
 
 
-def synthesize_images(Gs, w, seeds=None, lod=None, minibatch=8, shrink=1, devices=None, noise='stored', maps=None):
+def synthesize_images(Gs, w, seeds=None, lod=None, minibatch=8, shrink=1, devices=None, noise='stored', maps=None,
+                      noise_numbers=None):
     """Pictures of w float32 [N, layers, W], as `generate_images` makes them of latents.
 
     `noise` is one of the network's kinds; the random one is a function of `seeds` float32 [N, 2 or more], by default the
-    first layer of w. `maps` limits noise to the maps of these numbers.
+    first layer of w. `maps` limits noise to the maps of these numbers. `noise_numbers` are those of `generate_images`.
     """
     w = np.asarray(w, np.float32)
     seeds = w[:, 0] if seeds is None else np.asarray(seeds, np.float32)
     check_options(Gs, {'noise': noise})
 
-    def synthesize(network, lod, w, seeds):
+    def synthesize(network, lod, w, seeds, *numbers):
         level, fade = split_lod(lod)
-        given = network.noise_of(noise, seeds, level)
+        given = network.noise_of(numbers[0] if numbers else noise, seeds, level)
         given = [one if maps is None or index in maps else None for index, one in enumerate(given)]
         return network.at_full_resolution(network.synthesize(w, level, fade, noise=given), level)
-    return _pictures(Gs, synthesize, (w, seeds), lod, minibatch, shrink, devices)
+    rows = (w, seeds) if noise_numbers is None else (w, seeds, noise_numbers)
+    return _pictures(Gs, synthesize, rows, lod, minibatch, shrink, devices)
 
 
 def map_latents(Gs, latents, labels=None, truncation=None, cutoff=None):

@@ -69,6 +69,26 @@ def of_seeds(seeds, latent_size):
     return np.concatenate([np.random.RandomState(seed).randn(1, latent_size) for seed in seeds]).astype(np.float32)
 
 
+class SeededNoise:
+    """Noise by seed: what RandomState(seed) draws after the latent, map after map, as StyleGAN2's script stores it.
+
+    Rows float32 [N, sum of r^2 of `sizes`], which are drawn where they are taken: at 1024x1024 one has 11 MB.
+    """
+    dtype = np.float32
+
+    def __init__(self, seeds, latent_size, sizes):
+        self._seeds, self._latent_size = seeds, latent_size
+        self.shape = len(seeds), sum(size ** 2 for size in sizes)
+
+    def __len__(self):
+        return len(self._seeds)
+
+    def __getitem__(self, rows):
+        drawn = [np.random.RandomState(seed).randn(self._latent_size + self.shape[1])[self._latent_size:]
+                 for seed in self._seeds[rows]]
+        return np.asarray(drawn, np.float32)
+
+
 def of_rows(random_state, rows, latent_size):
     """Rows of RandomState(random_state).randn(..., latent_size), as the reference's scripts pick them."""
     return np.random.RandomState(random_state).randn(max(rows) + 1, latent_size)[rows].astype(np.float32)

@@ -45,6 +45,11 @@ class Selection:
             return of_rows(self.random_state, self.numbers, latent_size)
         return of_seeds(self.numbers, latent_size)
 
+    @property
+    def is_of_seeds(self):
+        """Whether each image is that of a seed."""
+        return self.kind == 'seed' and not self.is_of_w
+
     def labels(self, label_size, class_names=None):
         """float32 [N, label_size], or None for a network that takes none."""
         if self.given_labels is not None:

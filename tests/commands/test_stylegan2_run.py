@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference_pickles import tiny_stylegan2
 from style_runs import SMALL, check_imported, check_scored, check_served, train_whole_and_resumed
 
-from networks.snapshot import Snapshot
+from networks.snapshot import Snapshot, load_snapshot
+from serving.generate import generate_images
 from training.loop import check_fit
 from training.start import start_from
 
@@ -34,6 +35,14 @@ def test_a_run_trains_resumes_in_the_lazy_cycle_bit_for_bit_exports_and_is_score
 
     check_served(command, whole, tmp_path, '--formats=saved_model,keras,tflite')
     check_scored(command, whole, tmp_path)
+
+    command('generate.py', 'images', f'--network={whole}', '--seeds=7', '--class=1', f'--out={tmp_path / "seed.npz"}')
+    Gs, random = load_snapshot(whole / 'network-final.h5').Gs, np.random.RandomState(7)
+    latents = random.randn(1, Gs.latent_size)
+    for noise in Gs.noise:
+        noise.assign(random.randn(*noise.shape))
+    assert_allclose(np.load(tmp_path / 'seed.npz')['images'].astype(int),
+                    next(generate_images(Gs, latents, np.eye(4)[[1]])).astype(int), atol=1)
 
 
 def test_an_official_file_is_taken_by_commands(command, tmp_path):

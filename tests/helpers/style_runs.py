@@ -46,7 +46,7 @@ def check_served(command, run, folder, *export):
     """A run of four classes is exported, makes pictures, by its options others, and the served model makes the same."""
     network = f'--network={run}'
     command('export.py', network, *export, f'--out={folder / "model"}')
-    for name, options in (('default', []), ('open', ['--truncation=1', '--noise=random'])):
+    for name, options in (('default', ['--noise=stored']), ('open', ['--truncation=1', '--noise=random'])):
         command('generate.py', 'images', network, '--seeds=0-3', '--class=1', f'--out={folder / name}.npz', *options)
     assert np.any(np.load(folder / 'default.npz')['images'] != np.load(folder / 'open.npz')['images'])
     latents = np.concatenate([np.random.RandomState(seed).randn(1, 8) for seed in range(4)]).astype(np.float32)

@@ -1,9 +1,19 @@
 import numpy as np
 import pytest
+from style_networks import G_SMALL, perturbed
 
+from networks import stylegan, stylegan2, stylegan_revised
 from networks.progan import Generator
 from official.load import load_official
-from serving.generate import default_minibatch, first_devices, generate_images, memory_per_image
+from serving.generate import (
+    default_minibatch,
+    first_devices,
+    generate_images,
+    map_latents,
+    memory_per_image,
+    synthesize_images,
+)
+from serving.latents import SeededNoise, of_seeds
 
 
 @pytest.fixture(scope='module')
@@ -49,6 +59,25 @@ def test_shrinking_is_the_references(goldens):
     shrunk = np.concatenate([*generate_images(network, golden['latents'], shrink=2)]).transpose(0, 3, 1, 2)
     difference = np.abs(shrunk.astype(int) - golden['images_uint8_shrink2'])
     assert difference.max() <= 1 and (difference > 0).mean() <= 0.001
+
+
+@pytest.mark.parametrize('module, lod', [(stylegan, 0.5), (stylegan2, 0.0), (stylegan_revised, 1.0)])
+def test_noise_by_seed_is_what_the_seed_draws_after_its_latent(module, lod):
+    Gs, seeds = perturbed(module.Generator(**G_SMALL)), [3, 11, 5]
+    latents = of_seeds(seeds, Gs.latent_size)
+    numbers = SeededNoise(seeds, Gs.latent_size, Gs.noise_sizes)
+    found = np.concatenate([*generate_images(Gs, latents, lod=lod, minibatch=2, noise_numbers=numbers)])
+    w = map_latents(Gs, latents)
+    of_w = np.concatenate([*synthesize_images(Gs, w, lod=lod, minibatch=2, noise_numbers=numbers)])
+    for i, seed in enumerate(seeds):
+        random = np.random.RandomState(seed)
+        np.testing.assert_array_equal(random.randn(1, Gs.latent_size).astype(np.float32), latents[[i]])
+        for noise in Gs.noise:  # As the reference sets them.
+            noise.assign(random.randn(*noise.shape))
+        expected, = generate_images(Gs, latents[[i]], lod=lod)
+        for images in found, of_w:
+            assert np.abs(images[i].astype(int) - expected[0]).max() <= 1
+    assert np.abs(np.diff(found.astype(int), axis=0)).max() > 5
 
 
 @pytest.mark.parametrize('change, sentence', [
