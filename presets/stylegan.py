@@ -60,6 +60,11 @@ def _row(number, help, **settings):
                   {'network.kind': 'stylegan', **{f'network.{name}': value for name, value in settings.items()}})
 
 
+FACES = {  # What demos on drawn faces have in common.
+    'data.name': 'faces32', 'data.mirror': True, 'network.fmap_base': 256, 'network.fmap_max': 64, 'network.latent_size': 64,
+    'network.dlatent_size': 64, 'network.mapping_fmaps': 64, 'network.mapping_layers': 4, 'schedule.minibatch_base': 16,
+    'schedule.minibatch_dict': {}, 'schedule.tick_kimg': 10.0, 'schedule.tick_kimg_dict': {},
+    'schedule.Gs_half_life_kimg': 3.0, 'train.network_snapshot_ticks': 5}
 _STYLES = {'const_input_layer': False, 'style_mixing_prob': 0.0, 'use_noise': False}
 
 PRESETS = {
@@ -68,13 +73,9 @@ PRESETS = {
     'stylegan-4gpus': _gpus(4, 16, {4: 512, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16}),
     'stylegan-8gpus': _gpus(8, 32, {4: 512, 8: 256, 16: 128, 32: 64, 64: 32}),
     'demo-stylegan': Preset('preset', 'StyleGAN on drawn faces at 32x32, in minutes on two CPU cores', {
-        'network.kind': 'stylegan', 'loss.kind': 'logistic', 'data.name': 'faces32', 'data.mirror': True,
-        'network.fmap_base': 256, 'network.fmap_max': 64, 'network.latent_size': 64, 'network.dlatent_size': 64,
-        'network.mapping_fmaps': 64, 'network.mapping_layers': 4, 'loss.r1_gamma': 0.3,
+        'network.kind': 'stylegan', 'loss.kind': 'logistic', **FACES, 'loss.r1_gamma': 0.3,
         'schedule.lod_initial_resolution': 8, 'schedule.lod_training_kimg': 15.0, 'schedule.lod_transition_kimg': 15.0,
-        'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {}, 'schedule.G_learning_rate': 0.003,
-        'schedule.D_learning_rate': 0.003, 'schedule.tick_kimg': 10.0, 'schedule.tick_kimg_dict': {},
-        'schedule.Gs_half_life_kimg': 3.0, 'train.total_kimg': 140.0, 'train.network_snapshot_ticks': 5}),
+        'schedule.G_learning_rate': 0.003, 'schedule.D_learning_rate': 0.003, 'train.total_kimg': 140.0}),
     'progan-networks': Preset('networks', 'ProGAN\'s networks and loss under StyleGAN\'s schedule', {
         'network.kind': 'progan', 'loss.kind': 'wgan_gp'}),
 

@@ -93,7 +93,8 @@ def test_mnist_of_another_size_is_refused(mnist_dir):
 
 
 @pytest.mark.parametrize('data', [b'', b'no gzip', gzip.compress(b'short'), gzip.compress(idx(np.zeros([3, 28, 28])))[:-9],
-                                  gzip.compress(idx(np.zeros([3, 28, 28]))[:-5])])
+                                  gzip.compress(idx(np.zeros([3, 28, 28]))[:-5])],
+                         ids=['empty', 'no gzip', 'short', 'cut', 'content cut'])
 def test_damaged_mnist_is_named(mnist_dir, data):
     (mnist_dir / 'train-images-idx3-ubyte.gz').write_bytes(data)
     with pytest.raises(ValueError, match='train-images-idx3-ubyte.gz. is not a gzipped IDX file or is damaged'):
