@@ -1,4 +1,6 @@
 """The networks as a loss sees them: bound to a level, a fade and shared kernels, in halves where that is faster."""
+import copy
+
 import tensorflow as tf
 
 from networks.layers import sharing_kernels
@@ -17,6 +19,7 @@ class Moment:
         self._G, self._D, self._halves = G, D, halves
         self.means = []
         self._how = {'level': level, 'fade': fade, 'run': sharing_kernels()}
+        self._D_inputs = None
 
     def G(self, draws, labels):
         """Images [N, r, r, C] of the draws' latents [N, latent_size] and labels [N, label_size]."""
@@ -42,8 +45,18 @@ class Moment:
         """Layers of w at full resolution."""
         return self._G.num_layers
 
+    def with_D_inputs(self, change):
+        """The same moment, but each layer of D sees change(layer, x) in place of x."""
+        changed = copy.copy(self)
+        changed._D_inputs = change
+        return changed
+
     def D(self, images, labels, num_batches=1):
         """(scores [N], logits [N, label_size]); `num_batches` minibatches stacked along N are judged apart."""
+        if self._D_inputs:  # Whose rows are those of the whole minibatch.
+            def run(layer, x, **others):
+                return self._how['run'](layer, self._D_inputs(layer, x), **others)
+            return self._D(images, labels, num_batches=num_batches, **self._how | {'run': run})
         n = images.shape[0]
         group_size = min(self._D.group_size, n)
         if 'D' not in self._halves or num_batches > 1 or n // group_size % 2:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from presets.preset import LossSection
+from training.optimizer import assign
 
 
 class Element(NamedTuple):
@@ -23,6 +24,17 @@ class Update(NamedTuple):
     averages: bool = False          # Gs follows G after it.
     minibatch: int = 0              # Which of the round's minibatches it sees.
     after: Callable | None = None   # after({statistic: [N]}) in each replica when the step is done, for what is kept.
+
+
+def mean_over_devices(values):
+    """The mean of values [N] of all devices; in a replica."""
+    replicas, mean = tf.distribute.get_replica_context(), tf.reduce_mean(values)
+    return mean if replicas.num_replicas_in_sync == 1 else replicas.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
+
+
+def keep(variable, value):
+    """Sets one of an objective's `variables` in each replica, unless the value is not finite."""
+    assign(variable, tf.where(tf.math.is_finite(value), value, variable))
 
 
 class Objective:

@@ -5,8 +5,7 @@ import tensorflow as tf
 
 from training.objectives.adversarial import Adversarial, judge, judge_with_gradient, judge_with_penalties, root
 from training.objectives.gradient_penalty import gradient_penalty
-from training.objectives.objective import Update
-from training.optimizer import assign
+from training.objectives.objective import Update, keep, mean_over_devices
 
 _LATENTS, _DIRECTIONS = 1, 2  # Streams of random numbers.
 
@@ -123,8 +122,4 @@ class StyleGAN2(Adversarial):
 
     def _keep(self, terms):
         """Moves the mean that is kept toward that of the lengths on all devices."""
-        replicas, mean = tf.distribute.get_replica_context(), tf.reduce_mean(terms['pl_lengths'])
-        if replicas.num_replicas_in_sync > 1:
-            mean = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
-        moved = self._moved(mean)
-        assign(self.variables['pl_mean'], tf.where(tf.math.is_finite(moved), moved, self.variables['pl_mean']))
+        keep(self.variables['pl_mean'], self._moved(mean_over_devices(terms['pl_lengths'])))
