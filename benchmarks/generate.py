@@ -1,6 +1,6 @@
 """Times generation: the shared iterator, the served signatures, and what PNG encoding and freezing change.
 
-    python benchmarks/generate.py [--configs=64,1024] [--seconds=10]
+    python benchmarks/generate.py [--configs=64,1024] [--seconds=10] [--network=stylegan]
 
 64: fmap_base 1024, fmap_max 64, minibatch 8. 1024: the default feature maps, minibatch 4. The ways and plain matrix
 products (2048^3, float32, on all cores) take turns, round by round, so that a busy machine slows all of them alike: trust
@@ -19,12 +19,13 @@ import tensorflow as tf
 from absl import flags
 from machine import forward_gflop, in_own_process, sgemm, sgemm_gflops
 
-from networks.progan import Discriminator, Generator
+from networks.architectures import network_class
 from serving.generate import generate_images
 from serving.signatures import signatures
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('configs', ['64', '1024'], 'Which of 64 and 1024 to time; each has a process of its own.')
+flags.DEFINE_string('network', 'progan', 'Kind of the networks.')
 flags.DEFINE_float('seconds', 10.0, 'Time for each way of generating, about.')
 
 CONFIGS = {'64': ({'resolution': 64, 'fmap_base': 1024, 'fmap_max': 64}, 8), '1024': ({'resolution': 1024}, 4)}
@@ -61,7 +62,7 @@ def measure(name):
         raise ValueError(f'--configs={name} is not known; use {" or ".join(CONFIGS)}.')
     arguments, minibatch = CONFIGS[name]
     runtime.suit_threads_to(arguments.get('fmap_max', 512))
-    Gs, D = Generator(**arguments, seed=1), Discriminator(**arguments, seed=1)
+    Gs, D = (network_class(FLAGS.network, role)(**arguments, seed=1) for role in ('G', 'D'))
     functions = ways(Gs, D, minibatch) | {'matrix products': sgemm()}
     for function in functions.values():
         function()  # Traces.
@@ -93,7 +94,8 @@ def main(argv):
         return
     results = {}
     for name in FLAGS.configs:  # Each with the threads that suit it.
-        *table, line = in_own_process(__file__, f'--configs={name}', f'--seconds={FLAGS.seconds}')
+        *table, line = in_own_process(__file__, f'--configs={name}', f'--network={FLAGS.network}',
+                                      f'--seconds={FLAGS.seconds}')
         print(*table, sep='\n', flush=True)
         results |= json.loads(line)
     print(json.dumps(results))

@@ -77,7 +77,7 @@ def in_own_process(script, *arguments):
 def forward_gflop(network, level):
     """GFLOP of convolutions and matrix products of one image's forward pass at `level`, without the fading path.
 
-    Fused scaling convolutions count 16 taps per low-resolution pixel.
+    Convolutions that scale count their taps per low-resolution pixel: 16, of those that also filter those of the weight.
     """
     total = 0
     for name, layer in network.named_layers.items():
@@ -92,15 +92,16 @@ def forward_gflop(network, level):
         if not kernel:
             total += 2 * inputs * outputs
         elif getattr(layer, 'scaling', None):
-            total += 2 * 16 * inputs * outputs * (size // 2) ** 2
+            taps = kernel[0] * kernel[1] if hasattr(layer, 'resample_kernel') else 16
+            total += 2 * taps * inputs * outputs * (size // 2) ** 2
         else:
             total += 2 * kernel[0] * kernel[1] * inputs * outputs * size ** 2
     return total / 1e9
 
 
-def round_gflop(G, D, level, D_passes=14):
-    """GFLOP per image of a round of training, D step and G step: 4*G + 14*D forward passes (train_step.py tells why)."""
-    return 4 * forward_gflop(G, level) + D_passes * forward_gflop(D, level)
+def round_gflop(G, D, level, G_passes=4, D_passes=14):
+    """GFLOP per image of a round of training, D step and G step, of so many forward passes (train_step.py tells why)."""
+    return G_passes * forward_gflop(G, level) + D_passes * forward_gflop(D, level)
 
 
 def main(argv):

@@ -7,10 +7,12 @@ shown to D.
 GFLOP counts convolutions and matrix products only, as 4*G + 14*D forward passes per image: G runs forward for the fakes
 (1) and forward and backward for its own step (3); D forward and backward on reals and fakes (6), forward, to the images'
 gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). With --network=stylegan
-the penalty is that of the reals, so 11*D. `share` is the rate of those relative to the matrix products'. `reading` is the
+the penalty is that of the reals, so 11*D. StyleGAN2's R1 is an update of its own every 16 rounds, 8*D + 6/16*D, and path
+lengths are taken of half as many latents every 4, 4*G + 3/4*G; rounds with and without are measured apart and added up in
+their proportion. `share` is the rate of those relative to the matrix products'. `reading` is the
 time that the input pipeline takes for an image when it runs alone, relative to the step's. From a tf.profiler trace:
 `kernels` is how many run at a time on average, `outside` the share of their time that lies outside convolutions and matrix
-products. `nodes` are those of the graph as it was traced.
+products. `nodes` are those of the graphs as they were traced.
 """
 import os
 import sys
@@ -18,6 +20,7 @@ import sys
 import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
 import collections
+import functools
 import json
 import pathlib
 import tempfile
@@ -31,7 +34,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list('rows', ['4:64:16', '8:64:16', '16:64:16', '32:64:16', '64:64:16', '16:512:8', '32:512:8', '256:64:8',
                            '1024:64:4'], 'What to measure, each as resolution:maps:minibatch; fmap_base is 16 maps.')
 flags.DEFINE_integer('network_resolution', None, 'Resolution of the networks; default: the one that is measured.')
-flags.DEFINE_enum('network', 'progan', ['progan', 'stylegan'], 'Which networks, each with its own losses.')
+flags.DEFINE_enum('network', 'progan', ['progan', 'stylegan', 'stylegan2'], 'Which networks, each with its own losses.')
+flags.DEFINE_list('overrides', [], 'Settings to change, e.g. loss.lazy=false or loss.pl_weight=0,loss.gamma=0.')
 flags.DEFINE_string('precision', 'fp32', 'fp32, fp16 or bf16.')
 flags.DEFINE_bool('jit', False, 'Compile with XLA.')
 flags.DEFINE_float('seconds', 6.0, 'Measure at least so long.')
@@ -84,33 +88,54 @@ def measure(resolution, maps, minibatch, path):
     from data.tfrecords import Dataset
     from training.devices import make_strategy
     dataset, rounds = Dataset(path), 4 if maps <= 64 else 1
-    preset, D_passes = {'progan': ('demo', 14), 'stylegan': ('stylegan-1gpu', 11)}[FLAGS.network]
-    training = Training(make_strategy(), dataset, maps, minibatch, rounds, FLAGS.precision, FLAGS.jit,
-                        preset)
+    preset = {'progan': 'demo', 'stylegan': 'stylegan-1gpu', 'stylegan2': 'stylegan2-f'}[FLAGS.network]
+    training = Training(make_strategy(), dataset, maps, minibatch, rounds, FLAGS.precision, FLAGS.jit, preset,
+                        FLAGS.overrides)
     level = (dataset.resolution // resolution).bit_length() - 1
-    stream = training.stream(level)
+    stream, kinds = training.stream(level), training.kinds()
 
-    def step():
-        return training.step(stream, level)
+    def step(nimg=0):
+        return training.step(stream, level, nimg=nimg)
 
     step()
     first_step = time.perf_counter() - STARTED
-    step(), step()
-    peak, gflop = runtime.peak_memory_mib(), round_gflop(training.state.G, training.state.D, level, D_passes)
-    rates = against_sgemm(step, training.images, gflop, FLAGS.seconds)
+    for nimg, _ in kinds:
+        step(nimg), step(nimg)
+    peak = runtime.peak_memory_mib()
+    gflop = round_gflop(training.state.G, training.state.D, level, *passes(training.loss))
+    rates = together([(against_sgemm(functools.partial(step, nimg), training.images, gflop, FLAGS.seconds), count)
+                      for nimg, count in kinds])
     reading = timed(lambda: next(stream), 2) / training.images
     profile = {}
     if FLAGS.profile:
-        seconds, counts, span = kernel_times(lambda: (step(), step()))
+        seconds, counts, span = kernel_times(lambda: [step(nimg) for nimg, _ in 2 * kinds])
         products = sum(t for kind, t in seconds.items() if 'Conv2D' in kind or 'MatMul' in kind)
         profile = {'kernels': seconds.total() / span, 'outside': 1 - products / seconds.total()}
         if FLAGS.kernels:
             for kind, t in seconds.most_common(30):
-                print(f'{kind:40s}{t / seconds.total():7.1%}{counts[kind] / (2 * rounds):8.1f} per round')
+                print(f'{kind:40s}{t / seconds.total():7.1%}{counts[kind] / (2 * rounds * len(kinds)):8.1f} per round')
     return rates | profile | {
         'resolution': resolution, 'maps': maps, 'minibatch': minibatch, 'precision': FLAGS.precision,
         'gflops': rates['images_per_sec'] * gflop, 'first_step_sec': first_step, 'peak_memory_mib': peak,
         'nodes': len(training.nodes()), 'reading': reading * rates['images_per_sec']}
+
+
+def passes(loss):
+    """Forward passes of G and of D that the work of a round amounts to, per image."""
+    if loss.kind != 'stylegan2':
+        return 4, {'wgan_gp': 14, 'logistic': 11}[loss.kind]
+    every = loss.lazy_intervals
+    return (4 + (loss.pl_weight > 0) * 3 / every.get('G', 1),
+            8 + (loss.D_weight > 0) * (6 / every['D'] if every else 3))
+
+
+def together(kinds):
+    """What `against_sgemm` tells of kinds of iterations, [(figures, how many)], as one."""
+    total = sum(count for _, count in kinds)
+
+    def mean(key):
+        return total / sum(count / figures[key] for figures, count in kinds)
+    return {key: mean(key) for key in ('images_per_sec', 'sgemm_gflops', 'share')}
 
 
 def kernel_times(run):
