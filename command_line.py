@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from wording import did_you_mean
+from wording import command, did_you_mean
 
 FLAGS = flags.FLAGS
 _HELP = {'--help', '-help', '-h', '--helpshort', '--helpfull'}
@@ -22,8 +22,13 @@ class Command(NamedTuple):
 
 
 def program():
-    """The name of what the user has called."""
-    return os.path.basename(sys.argv[0])
+    """The name of what the user has called: train.py in a checkout, where it is installed progan train."""
+    return _typed().removeprefix('python ')
+
+
+def _typed():
+    """What starts it at a prompt."""
+    return command(os.path.basename(sys.argv[0]).removesuffix('.py'))
 
 
 def wants_help(argv):
@@ -36,11 +41,11 @@ def explain(argv, main, commands):
     named = next((argument for argument in argv[1:] if argument in commands), None)
     if named:
         usage, about, names = commands[named]
-        return '\n'.join([f'usage: python {program()} {usage} [flags]', '', about, '', *map(_explain_flag, names)])
+        return '\n'.join([f'usage: {_typed()} {usage} [flags]', '', about, '', *map(_explain_flag, names)])
     module = sys.modules[main.__module__]
     if commands:
         return '\n'.join([inspect.cleandoc(module.__doc__), *map(_summary, commands.values()), '',
-                          f'The flags of a command: python {program()} COMMAND --help'])
+                          f'The flags of a command: {_typed()} COMMAND --help'])
     names = [flag.name for flag in FLAGS.get_flags_for_module(module)]
     return '\n'.join([inspect.cleandoc(module.__doc__), '', *map(_explain_flag, names)])
 
@@ -77,7 +82,7 @@ def parse(argv):
 def check_flags(name, commands):
     """ValueError for a flag that command `name` of `commands` would ignore."""
     taken = commands[name].flags
-    for other in sorted({flag for command in commands.values() for flag in command.flags} - set(taken)):
+    for other in sorted({flag for other in commands.values() for flag in other.flags} - set(taken)):
         if FLAGS[other].present:
             hint = did_you_mean(f'--{other}', [f'--{flag}' for flag in taken])
             raise ValueError(f'{name} has no flag --{other}{hint or f"; {program()} {name} --help lists them."}')

@@ -5,6 +5,7 @@ import os
 import time
 
 import tensorflow as tf
+from absl import logging
 
 import files
 from files import sha256_of
@@ -86,6 +87,9 @@ class RunEvaluation:
         if self._reals is None or not specs:
             return
         self._reals_measured.update(specs)
+        if repeating := [spec for spec in specs if not spec.metric.no_repeats and spec.num_images > self._reals.num_images]:
+            logging.warning('%s has %d images, so that %s will see some of them more than once', self._reals.name,
+                            self._reals.num_images, ', '.join(map(str, repeating)))
         self._measure(REALS, None, 'reals', self.images_of(self._reals, self._mirror), specs, self._cache_path(specs))
         others = [spec for spec in self.missing(OTHER_REALS, None) if spec.metric.other_reals and spec in specs]
         if others:

@@ -75,8 +75,8 @@ def test_commands_run_from_another_folder_and_the_readmes_lines_too(installed, e
     assert {line.split()[0] for line in listed.splitlines()[2:]} == COMMANDS
     assert 'there is no command' in run(elsewhere, progan, 'trian', status=1)
 
-    assert 'progan dataset_tool create_mnist' in run(
-        elsewhere, progan, 'train', '--config=mnist', '--set=data.dir=nowhere', status=1)
+    told = run(elsewhere, progan, 'train', '--config=mnist', '--set=data.dir=nowhere', status=1)
+    assert told.startswith('progan train: ') and 'progan dataset_tool create_mnist' in told
     run(elsewhere, progan, 'dataset_tool', 'create_digits', 'datasets/digits')
     pictures = elsewhere / 'pictures'
     run(elsewhere, progan, 'dataset_tool', 'extract', 'datasets/digits', pictures)
