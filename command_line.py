@@ -82,7 +82,7 @@ def parse(argv):
 def check_flags(name, commands):
     """ValueError for a flag that command `name` of `commands` would ignore."""
     taken = commands[name].flags
-    for other in sorted({flag for other in commands.values() for flag in other.flags} - set(taken)):
+    for other in sorted({flag for known in commands.values() for flag in known.flags} - set(taken)):
         if FLAGS[other].present:
             hint = did_you_mean(f'--{other}', [f'--{flag}' for flag in taken])
             raise ValueError(f'{name} has no flag --{other}{hint or f"; {program()} {name} --help lists them."}')
