@@ -9,7 +9,7 @@ from places import ROOT
 def run(script):
     """The script's output; it starts with `import runtime`."""
     environment = {key: value for key, value in os.environ.items() if not key.endswith('_THREADS')}  # As chosen by nobody.
-    result = subprocess.run([sys.executable, '-c', f'import runtime\n{script}'], capture_output=True, text=True, timeout=100,
+    result = subprocess.run([sys.executable, '-c', f'import runtime\n{script}'], capture_output=True, text=True, timeout=600,
                             env=environment)
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()[-1]
@@ -36,7 +36,7 @@ def test_small_networks_get_two_kernels_at_a_time_unless_something_ran_already()
 def stderr_of(script, *options):
     """What a script writes to standard error, by Python and by C++."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(('TF_CPP', 'NPY_'))}
-    return subprocess.run([sys.executable, *options, '-c', script], stderr=subprocess.PIPE, text=True, timeout=100,
+    return subprocess.run([sys.executable, *options, '-c', script], stderr=subprocess.PIPE, text=True, timeout=600,
                           env=environment).stderr
 
 

@@ -22,7 +22,7 @@ from data.writer import check_target
 def tool(run_command):
     """Runs dataset_tool.py -> its output, or where it `fails` the one sentence that it says."""
     def run(*arguments, fails=False):
-        result = run_command('dataset_tool.py', *arguments, timeout=60)
+        result = run_command('dataset_tool.py', *arguments, timeout=600)
         assert result.returncode == fails, result.stderr
         if not fails:
             return result.stdout
@@ -108,7 +108,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(tool, tmp_path):
     while process.poll() is None and not (rows.exists() and rows.stat().st_size):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # As the terminal does: the workers get it too.
-    assert process.communicate(timeout=20)[1] == ('dataset_tool.py: interrupted; a create command goes on where it was '
+    assert process.communicate(timeout=600)[1] == ('dataset_tool.py: interrupted; a create command goes on where it was '
                                                   'with --resume.\n')
     assert sorted(os.listdir(tmp_path)) == ['.set.partial', 'pictures']
     assert re.search('200 images of 512x512, .* of them built now', tool(*arguments, '--resume'))
@@ -143,7 +143,7 @@ def test_names_are_the_same_in_every_locale_and_with_closed_streams(tmp_path):
 
     def run(arguments, **environment):
         return subprocess.run(f'{sys.executable} {ROOT}/dataset_tool.py {arguments}', shell=True, cwd=tmp_path, check=True,
-                              stdout=subprocess.PIPE, timeout=60, env={**os.environ, **environment}).stdout
+                              stdout=subprocess.PIPE, timeout=600, env={**os.environ, **environment}).stdout
 
     run('create_from_images höhe pics --labels=folders <&- >&- 2>&-')
     run('create_from_images 海 pics --labels=folders --num_workers=0', **LATIN)

@@ -58,7 +58,7 @@ def command(data_dir):
 
 
 def finish(process, status=0):
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == status, output
     return output
 

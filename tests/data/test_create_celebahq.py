@@ -21,7 +21,7 @@ CELEBAHQ = GOLDENS / 'celebahq'
 def create(run_command):
     """Runs create_celebahq with two workers -> what it says, or the one sentence it fails with."""
     def run(*arguments, fails=False):
-        result = run_command('dataset_tool.py', 'create_celebahq', *arguments, '--num_workers=2', timeout=100)
+        result = run_command('dataset_tool.py', 'create_celebahq', *arguments, '--num_workers=2', timeout=600)
         assert result.returncode == fails, result.stderr
         if not fails:
             return result.stdout

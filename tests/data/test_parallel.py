@@ -80,4 +80,4 @@ for _ in ordered_map(slow_square, range(100), 2):
                                env={**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), str(TESTS / 'helpers')])})
     assert process.stdout.readline() == 'working\n'
     process.kill()
-    process.communicate(timeout=10)  # Returns when the last process that could write there has ended.
+    process.communicate(timeout=600)  # Returns when the last process that could write there has ended.

@@ -47,7 +47,7 @@ def main(scratch, mutations):
         nonlocal watching
         with open(path, 'wb') as file:
             file.write(data)
-        start, watching = time.perf_counter(), True
+        start, watching = time.process_time(), True
         try:
             load_official(path, networks)
             return True
@@ -58,7 +58,7 @@ def main(scratch, mutations):
             result['wrong_errors'].append(f'{name}: {type(error).__name__}: {error}'[:300])
         finally:
             watching = False
-            seconds = time.perf_counter() - start
+            seconds = time.process_time() - start
             if seconds > result['slowest'][1]:
                 result['slowest'] = [name, seconds]
         return False
@@ -73,9 +73,7 @@ def main(scratch, mutations):
         data = mutate(sources[i % len(sources)], random, FRAGMENTS)
         if attempt(f'mutation {i}', data):
             result['survivors'] += 1
-            if (
-                result['survivors'] <= 50
-            ):  # Building Keras layers takes most of the time; the checks came before.
+            if result['survivors'] <= 50:  # Building Keras layers takes most of the time; the checks came before.
                 attempt(f'mutation {i}, built', data, ('Gs',))
         else:
             result['refused'] += 1

@@ -61,5 +61,5 @@ def test_what_waits_for_a_worker_ends_when_it_is_gone():
         server.accept()[0].close()  # It has looked once.
         assert process.poll() is None
         server.close()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == 1 and f'worker 1 ({other}) is gone; what it says tells why. Start all' in said

@@ -89,7 +89,7 @@ def test_two_worker_processes_end_with_the_weights_of_one_device(data_dir, tmp_p
         stderr=subprocess.PIPE, text=True, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'TF_CONFIG': json.dumps(
             {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})}) for index, file in enumerate(files)]
     for worker in workers:
-        _, error = worker.communicate(timeout=200)
+        _, error = worker.communicate(timeout=600)
         assert worker.returncode == 0, error
     one = Setup(data_dir)
     one.run(3)
