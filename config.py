@@ -80,6 +80,7 @@ class TrainConfig:
     vgg16: str | None = None             # The same of VGG16 (vgg16-397923af.pth), for ppl and pr_vgg16.
     lpips: str | None = None             # The same of LPIPS (vgg16_zhang_perceptual.pkl, or vgg.pth), for ppl.
     classifiers: str | None = None       # Folder of the pickled classifiers of attributes, for ls.
+    mnist: str | None = None             # Folder of MNIST's four files, for modes of 32x32.
     graph: bool = False                  # The graph of the training step to TensorBoard.
     verbose: bool = False                # Log a line every iteration, not just every tick.
     jit: bool = False                    # Compile losses and gradients with XLA.

@@ -4,8 +4,8 @@
     python evaluate.py --network=FILE.h5 --real=DATASET --metrics=swd,msssim --num_images=1000
     python evaluate.py --real=DATASET --fake=DATASET|FOLDER|ZIP --metrics=fid,kid,pr --num_images=10000
 
-Metrics: swd, msssim, fid, is, kid, pr, ppl_zfull, ppl_wfull, ppl_zend, ppl_wend, ppl2_wend, pr_vgg16, ls, each with a
-number of images of its own if one follows, as in fid-50k; also fid50k, is50k and pr50k3.
+Metrics: swd, msssim, fid, is, kid, pr, ppl_zfull, ppl_wfull, ppl_zend, ppl_wend, ppl2_wend, pr_vgg16, ls, modes, each
+with a number of images of its own if one follows, as in fid-50k; also fid50k, is50k and pr50k3.
 """
 import runtime  # isort: skip (it must come before TensorFlow)
 
@@ -37,6 +37,7 @@ flags.DEFINE_string('vgg16', None, 'vgg16-397923af.pth or an official vgg16.pkl;
 flags.DEFINE_string('lpips', None, 'An official vgg16_zhang_perceptual.pkl, which needs no --vgg16, or the vgg.pth of '
                     'lpips; by default that is downloaded to --cache.')
 flags.DEFINE_string('classifiers', None, 'Folder of the 40 official pickles that classify CelebA-HQ\'s attributes, for ls.')
+flags.DEFINE_string('mnist', None, 'Folder of MNIST\'s four files, for modes of 32x32; without it modes reads 16x16.')
 flags.DEFINE_string('statistics', None, 'Use these FID statistics of reals (.npz with mu and sigma).')
 flags.DEFINE_string('save_statistics', None, 'Write the FID statistics of the reals to this .npz (needs fid in --metrics).')
 flags.DEFINE_string('cache', None, 'Folder for the Inception graph and features of reals (default: ~/.cache/progan).')
@@ -62,6 +63,7 @@ def main(argv):
     check_needed('ppl or pr_vgg16 in --metrics', taken & {'lpips', 'vgg16'}, ('vgg16',))
     check_needed('ppl in --metrics', 'lpips' in taken, ('lpips',))
     check_needed('ls in --metrics', 'classifiers' in taken, ('classifiers',))
+    check_needed('modes in --metrics', 'digits' in taken, ('mnist',))
     if FLAGS.fake:
         refuse_blind(specs, FLAGS.fake)
     of_reals = any('real_statistics' in spec.metric.takes for spec in specs)
@@ -74,7 +76,8 @@ def main(argv):
 
 def located():
     """(paths, run_dir): the snapshots to score, newest first, and the folder they are in; OSError for what is not there."""
-    for path in (FLAGS.real, FLAGS.fake, FLAGS.inception, FLAGS.vgg16, FLAGS.lpips, FLAGS.classifiers, FLAGS.statistics):
+    for path in (FLAGS.real, FLAGS.fake, FLAGS.inception, FLAGS.vgg16, FLAGS.lpips, FLAGS.classifiers, FLAGS.mnist,
+                 FLAGS.statistics):
         if path and not os.path.exists(path):
             raise FileNotFoundError(f'There is no {path}; give what exists.')
     if FLAGS.save_statistics:
@@ -152,7 +155,7 @@ def make(folder, specs, resolution, reals, mirror, held):
     from metrics.run_evaluation import RunEvaluation
     from serving.generate import first_devices
     devices = first_devices(FLAGS.devices)
-    files = {name: FLAGS[name].value for name in ('inception', 'inception_sha256', 'vgg16', 'lpips', 'classifiers')}
+    files = {name: FLAGS[name].value for name in ('inception', 'inception_sha256', 'vgg16', 'lpips', 'classifiers', 'mnist')}
     specs, judges = open_judges(specs, files, cache(), devices, go_on=True)
     if FLAGS.save_statistics and not any('real_statistics' in spec.metric.takes for spec in specs):
         raise ValueError('--save_statistics needs the Inception graph; give it with --inception.')

@@ -27,7 +27,7 @@ class Pictures:
         name, first = first_image(self._files)
         if first.width != first.height:
             raise ValueError(f"'{os.path.join(path, name)}' is {first.width}x{first.height}; expected square pictures.")
-        self.resolution = first.width
+        self.resolution, self.num_channels = first.width, len(first.getbands())
         self.fingerprint = self._files.fingerprint
 
     def read(self, level, indices):

@@ -2,7 +2,7 @@
 from absl import logging
 
 from files import sha256
-from metrics import inception, lpips, vgg16
+from metrics import digits, inception, lpips, vgg16
 from metrics.classifiers import Classifiers
 from metrics.downloads import check, obtain
 from metrics.inception import Inception
@@ -67,6 +67,11 @@ def _classifiers(files, cache, devices):
     return Classifiers(files['classifiers'])
 
 
+def _digits(files, cache, devices):
+    scans = digits.mnist_scans(files['mnist']) if files.get('mnist') else digits.small_scans()
+    return digits.DigitClassifier(scans, cache, devices)
+
+
 # Name -> (the files that it can be made of, what opens it).
 JUDGES = {'inception': (('inception',), _inception), 'vgg16': (('vgg16',), _vgg16), 'lpips': (('lpips', 'vgg16'), _lpips),
-          'classifiers': (('classifiers',), _classifiers)}
+          'classifiers': (('classifiers',), _classifiers), 'digits': (('mnist',), _digits)}

@@ -22,4 +22,7 @@ class Metric:
 
     @classmethod
     def check(cls, Gs):
-        """ValueError if the metric cannot measure such a network."""
+        """ValueError if the metric cannot measure such a network.
+
+        One that sees images asks for num_channels alone, which sets of images have too.
+        """

@@ -14,7 +14,7 @@ from metrics.evaluation import Evaluator
 from metrics.image_sets import fake_images, fake_labels, real_images
 from metrics.judges import open_judges
 from metrics.records import Records
-from metrics.table import check_network, parse_specs, refuse_blind
+from metrics.table import check_images, check_network, parse_specs, refuse_blind
 from progress import progress
 from serving.generate import default_minibatch
 
@@ -102,7 +102,8 @@ class RunEvaluation:
         return self.evaluator.statistics()
 
     def images_of(self, dataset, mirror=False):
-        """The set of images of a Dataset or Pictures, for `measure`."""
+        """The set of images of a Dataset or Pictures, for `measure`; ValueError if a metric cannot measure it."""
+        check_images(self.specs, dataset)
         return lambda count: real_images(dataset, count, self.minibatch, self._seed, mirror)
 
     def _measure(self, row, nimg, kind, images, specs, cache=None, again=False, network=None):
@@ -181,6 +182,6 @@ def during_training(run_dir, dataset, mirror, options):
 
     `options`: the config's section train.
     """
-    files = {name: getattr(options, name) for name in ('inception', 'vgg16', 'lpips', 'classifiers')}
+    files = {name: getattr(options, name) for name in ('inception', 'vgg16', 'lpips', 'classifiers', 'mnist')}
     specs, judges = open_judges(parse_specs(options.metrics), files, default_cache())
     return RunEvaluation(run_dir, specs, dataset.resolution, dataset, mirror=mirror, cache=default_cache(), judges=judges)

@@ -7,6 +7,7 @@ from metrics.inception_score import InceptionScore
 from metrics.kernel_inception_distance import KID
 from metrics.linear_separability import LinearSeparability
 from metrics.metric import Metric
+from metrics.modes import Modes
 from metrics.ms_ssim import MSSSIM
 from metrics.perceptual_path_length import WEnd, WFull, WholeWEnd, ZEnd, ZFull
 from metrics.precision_recall import PrecisionRecall
@@ -27,6 +28,7 @@ METRICS = {metric.name: metric for metric in (
     WholeWEnd,
     PrecisionRecallVGG16,
     LinearSeparability,
+    Modes,
 )}
 # What StyleGAN's repositories call them; the other names are theirs too.
 REFERENCE_NAMES = {'fid50k': 'fid-50k', 'is50k': 'is-50k', 'pr50k3': 'pr_vgg16-50k'}
@@ -84,6 +86,11 @@ def check_network(specs, Gs):
     """ValueError if a metric cannot measure such a network."""
     for spec in specs:
         spec.metric.check(Gs)
+
+
+def check_images(specs, images):
+    """ValueError if a metric of images cannot measure such a set of them."""
+    check_network([spec for spec in specs if spec.metric.sees != 'network'], images)
 
 
 def refuse_blind(specs, row):
