@@ -54,6 +54,12 @@ flags.DEFINE_integer('minibatch', None, 'Images at once per device; default: 4 a
 flags.DEFINE_integer('devices', None, 'GPUs to use; default: all.')
 flags.DEFINE_string('nearest', None, 'Data set folder: write a sheet of each image and its nearest training images.')
 flags.DEFINE_integer('nearest_resolution', 128, 'Compare pixels at this resolution, or at that of the images if lower.')
+flags.DEFINE_enum('nearest_features', 'small', ['small', 'vgg'], 'Beside pixels compare gray images of 16x16, or VGG16\'s '
+                  'activations as in figure 10 of the paper.')
+flags.DEFINE_enum('nearest_crop', None, ['face', 'none'], 'Compare the middle of aligned faces, or all; default: face for '
+                  'activations of celebahq, else none.')
+flags.DEFINE_string('vgg16', None, 'vgg16-397923af.pth or an official vgg16.pkl; by default it is downloaded to --cache.')
+flags.DEFINE_string('cache', None, 'Folder for VGG16 (default: ~/.cache/progan).')
 flags.DEFINE_string('grid', None, 'Images across and down, e.g. 4x3; default: wider than high, 1x1 in video, a screen full '
                     'in training_video.')
 flags.DEFINE_integer('scale', None, 'Enlarge each image so many times; default: to 64 pixels if it has fewer.',
@@ -90,9 +96,12 @@ def main(argv):
 
 def images():
     """One picture per latent into a folder, all of them into one .npz, or a sheet of nearest training images."""
-    check_needed('--nearest', FLAGS.nearest, ('nearest_resolution', 'scale', 'gap'))
+    check_needed('--nearest', FLAGS.nearest, (*OF_NEAREST, 'scale', 'gap'))
+    check_needed('--nearest_features=vgg', FLAGS.nearest_features == 'vgg', ('vgg16', 'cache'))
     chosen, source = selection(), find_network(FLAGS.network, FLAGS.results_dir)
     names = chosen.names()
+    if FLAGS.vgg16 and not os.path.exists(FLAGS.vgg16):
+        raise FileNotFoundError(f'There is no {FLAGS.vgg16}; give what exists.')
     if FLAGS.nearest:
         kind, path = picture_file()
         targets = [path]
@@ -106,7 +115,7 @@ def images():
     Gs = load_Gs(source)
     pictures = itertools.chain.from_iterable(generated(Gs, chosen))
     if FLAGS.nearest:
-        save_picture(nearest_sheet(np.stack([*pictures]), names), path, kind)
+        save_picture(nearest_sheet(pictures, names), path, kind)
     elif kind == 'npz':
         save_npz(targets[0], np.stack([*pictures]))
     else:
@@ -468,14 +477,29 @@ def video_file():
 def nearest_sheet(pictures, names, k=5):
     """Rows of: an image, its k nearest training images by pixels, and k by features. -> uint8 [H, W, C]"""
     from metrics.nearest import nearest_images
-    found = nearest_images(pictures, FLAGS.nearest, FLAGS.nearest_resolution, k, progress)
+    from metrics.paths import crop_face
+    how, by = vgg_features() if FLAGS.nearest_features == 'vgg' else {}, FLAGS.nearest_features
+    of_faces = by == 'vgg' and os.path.basename(os.path.abspath(FLAGS.nearest)) == 'celebahq'
+    if (FLAGS.nearest_crop or ('face' if of_faces else 'none')) == 'face':
+        how['crop'] = crop_face
+    pictures = np.stack([*pictures])
+    found = nearest_images(pictures, FLAGS.nearest, FLAGS.nearest_resolution, k, progress, **how)
     rows = np.concatenate([pictures[:, None], found], axis=1)
     captions = [text for name in names for text in (name, *[''] * (2 * k))]
-    headings = {0: 'generated', 1: f'nearest {k} by pixels', 1 + k: f'nearest {k} by features'}
+    headings = {0: 'generated', 1: f'nearest {k} by pixels', 1 + k: f'nearest {k} by {"VGG " * (by == "vgg")}features'}
     return arranged(rows.reshape(-1, *pictures.shape[1:]), rows.shape[1], captions, headings)
 
 
+def vgg_features():
+    """Arguments of nearest_images for the features of --vgg16; of 128x128 they take 8 MB per image."""
+    from metrics.downloads import default_cache
+    from metrics.judges import open_vgg16
+    from metrics.nearest import vgg16_features
+    return {'describe': vgg16_features(open_vgg16({'vgg16': FLAGS.vgg16}, FLAGS.cache or default_cache())), 'minibatch': 16}
+
+
 OF_SHEETS = ('scale', 'gap')
+OF_NEAREST = ('nearest_resolution', 'nearest_features', 'nearest_crop', 'vgg16', 'cache')
 OF_NETWORK = ('network', 'results_dir', 'out', 'overwrite', 'class', 'lod', 'minibatch', 'devices')
 OF_ALL = (*OF_NETWORK, 'labels', *OPTIONS, 'shrink')
 OF_IMAGES = ('seeds', 'random_state', 'rows', 'latents', 'format')
@@ -486,7 +510,7 @@ FUNCTIONS = {function.__name__: function for function in (
     images, grid, video, training_video, style_mixing, truncation, noise_detail, noise_components, uncurated)}
 COMMANDS = {name: Command(f'{name} --network={network} --out={out}', inspect.getdoc(FUNCTIONS[name]), own)
             for name, network, out, own in (
-    ('images', 'NET', 'FOLDER|FILE', (*OF_ALL, *OF_IMAGES, *OF_W, 'average', 'interpolate', 'nearest', 'nearest_resolution',
+    ('images', 'NET', 'FOLDER|FILE', (*OF_ALL, *OF_IMAGES, *OF_W, 'average', 'interpolate', 'nearest', *OF_NEAREST,
                                       *OF_SHEETS)),
     ('grid', 'NET', 'FILE', (*OF_ALL, *OF_IMAGES, *OF_W, 'average', 'interpolate', 'grid', *OF_SHEETS, 'captions')),
     ('video', 'NET', 'FILE', (*OF_ALL, *OF_VIDEOS, *OF_W, 'walk', 'smoothing', 'step_sec')),

@@ -60,6 +60,12 @@ def open_lpips(files, cache):
     return _lpips(files, cache, None)
 
 
+def open_vgg16(files, cache):
+    """VGG16 without its fully connected layers, of `files` or the download as open_lpips. OSError, ValueError."""
+    path = _vgg16_file(files, cache)
+    return vgg16.VGG16(vgg16.convolutions_of(read_weights(path), path)[0])
+
+
 def _classifiers(files, cache, devices):
     if not files.get('classifiers'):
         raise ValueError('ls needs classifiers of the attributes of CelebA-HQ; name the folder of their pickles with '

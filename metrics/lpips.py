@@ -39,7 +39,7 @@ class LPIPS:
 
     def describe(self, images):
         """Five float32 [N, h, w, C]: VGG16's features, of length 1 at each pixel."""
-        return [_unit(x) for x in self.vgg16.features(images)]
+        return [unit(x) for x in self.vgg16.features(images)]
 
     def between(self, a, b):
         """LPIPS of what `describe` has made of two sets, of which one may have a single image. -> float32 [N]"""
@@ -48,7 +48,8 @@ class LPIPS:
         return tf.add_n(distances)
 
 
-def _unit(x):
+def unit(x):
+    """Activations [N, h, w, C], of length 1 at each pixel."""
     # Where nothing is active the root's slope would be infinite, and its product with 0 NaN.
     length = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(x), axis=-1, keepdims=True), _TINY))
     return x / (length + _EPSILON)

@@ -9,6 +9,7 @@ import imageio_ffmpeg
 import numpy as np
 import PIL.Image
 import pytest
+import small_vgg16
 from reference_pickles import tiny
 
 import runs
@@ -189,6 +190,7 @@ def made(pkl, goldens, data_dir, tmp_path_factory):
         save_snapshot(path, snapshot.G, snapshot.D, snapshot.Gs, nimg=nimg)
     (run_dir / 'stats.jsonl').write_text('{"nimg": 4000, "total_sec": 60.0}\n')
     network = f'--network={pkl}'
+    (folder / 'vgg16.pkl').write_bytes(small_vgg16.official(small_vgg16.random_weights()[0]))
     commands = [
         ['images', f'--network={goldens / "pickles" / "network_theano_wscale.pkl"}',
          f'--latents={folder / "latents.npy"}', f'--out={folder / "golden.npz"}'],
@@ -196,6 +198,8 @@ def made(pkl, goldens, data_dir, tmp_path_factory):
         ['grid', network, '--seeds=0-4', f'--out={folder / "grid.jpg"}'],
         ['grid', network, '--seeds=0-4', '--scale=1', '--gap=0', '--nocaptions', f'--out={folder / "plain"}'],
         ['images', network, '--seeds=0-2', f'--nearest={data_dir / "blobs"}', f'--out={folder / "sheet.png"}'],
+        ['images', network, '--seeds=0-1', f'--nearest={data_dir / "blobs"}', '--nearest_features=vgg',
+         f'--vgg16={folder / "vgg16.pkl"}', f'--out={folder / "of_vgg16.png"}'],
         ['video', network, '--grid=2x1', '--duration=1', '--fps=5', '--smoothing=0.1', f'--out={folder / "walk.gif"}'],
         ['training_video', '--network=latest', f'--results_dir={folder / "results"}', '--duration=1', '--fps=8',
          '--grid=8x4', f'--out={folder / "training.gif"}']]
@@ -220,7 +224,8 @@ def test_images_are_those_of_their_seeds_class_and_stored_lod(pkl, made):
 @pytest.mark.parametrize('name, frames, size', [
     # Images of 16 pixels are shown at 64, 4 pixels apart, with lines of text of 15 pixels.
     ('grid.jpg', 1, (3 * 68 + 4, 2 * (15 + 68) + 4)), ('plain.png', 1, (3 * 16, 2 * 16)),
-    ('sheet.png', 1, (11 * 68 + 4, 15 + 4 + 3 * (15 + 68) + 4)), ('walk.gif', 5, (2 * 68 + 4, 68 + 4)),
+    ('sheet.png', 1, (11 * 68 + 4, 15 + 4 + 3 * (15 + 68) + 4)),
+    ('of_vgg16.png', 1, (11 * 68 + 4, 15 + 4 + 2 * (15 + 68) + 4)), ('walk.gif', 5, (2 * 68 + 4, 68 + 4)),
     ('training.gif', 2, (8 * 68 + 4, 4 * 68 + 4 + 33))])  # GIF merges equal frames: one for each snapshot.
 def test_grids_sheets_and_videos_have_their_size(made, name, frames, size):
     with PIL.Image.open(made / name) as image:
@@ -265,6 +270,8 @@ finally:
     ('generate.py grid --network=NET --out=OLD/x', 'is a file, so there can be no folder'),
     ('generate.py grid --network=NET --out=OUT/x.tiff', 'ends in .tiff; use .png, .jpg, .webp, or no ending.'),
     ('generate.py images --network=NET --out=OUT --nearest_resolution=8', 'has no meaning without --nearest.'),
+    ('generate.py images --network=NET --out=OUT --nearest=OUT --vgg16=OLD', 'no meaning without --nearest_features=vgg.'),
+    ('generate.py images --network=NET --out=OUT --nearest=OUT --nearest_features=vgg --vgg16=OUT/x', 'give what exists'),
     ('generate.py training_video --network=latest --results_dir=OUT --out=OUT/x', "There is no run 'latest'"),
     ('train.py --config=celebahq --data_dir=OUT', "celebahq' does not exist; create it with: python dataset_tool.py create"),
     ('train.py --cluster=slurm', 'SLURM_JOB_ID is not set'),

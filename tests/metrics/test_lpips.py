@@ -86,7 +86,7 @@ def test_where_nothing_is_active_the_gradient_is_zero():
     x = -tf.ones([1, 2, 2, 4])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = lpips._unit(tf.nn.relu(x))
+        y = lpips.unit(tf.nn.relu(x))
     assert np.all(tape.gradient(y, x).numpy() == 0) and np.all(y.numpy() == 0)
 
 
