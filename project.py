@@ -127,9 +127,13 @@ def project(source, names, pictures, chosen):
         logging.info('%d of %d images are projected already', len(names) - len(wanted), len(names))
     size = FLAGS.minibatch or max(default_minibatch(Gs.resolution) // 4, 1)
     network = files.sha256(source)
+    errors = []
     for start in range(0, len(wanted), size):
         batch = wanted[start:start + size]
-        search(space, distance, [names[i] for i in batch], np.stack([targets[i] for i in batch]), batch, network)
+        errors += search(space, distance, [names[i] for i in batch], np.stack([targets[i] for i in batch]), batch, network)
+    if len(errors) > 1:
+        first, last = np.mean(errors, axis=0)
+        print(f'{len(errors)} images: on average {last:.1f} of 255 off (at first {first:.1f})')
 
 
 def check_picture(Gs, name, picture):
@@ -169,7 +173,10 @@ def is_done(space, name):
 
 
 def search(space, distance, names, targets, numbers, network):
-    """Projects one batch; its state is written with each snapshot, and taken up with --resume."""
+    """Projects one batch; its state is written with each snapshot, and taken up with --resume.
+
+    -> [(how far pixels are off at first, and at last)], of 255
+    """
     from serving.projection import Projection
     found = Projection(space, distance, targets, [[FLAGS.seed, number] for number in numbers], FLAGS.steps)
     path, key = os.path.join(FLAGS.out, 'search.npz'), json.dumps([names, network, FLAGS.distance, FLAGS.steps, FLAGS.seed])
@@ -188,9 +195,10 @@ def search(space, distance, names, targets, numbers, network):
                 save_images(found.images(), names, f'step{found.step:04d}.png')
                 save_state(path, {'key': np.array(key), 'trail': np.array([*trail]), 'points': np.stack([*trail.values()]),
                                   **found.state()})
-    finish(found, names, targets, first, [*trail.values()])
+    last = finish(found, names, targets, first, [*trail.values()])
     if os.path.exists(path):
         os.remove(path)
+    return [*zip(first, last, strict=True)]
 
 
 def take_up(found, path, key):
@@ -219,7 +227,7 @@ def save_images(images, names, file):
 
 
 def finish(found, names, targets, first, trail):
-    """Writes what was found for each image, its latent at last: a folder that has one is done."""
+    """Writes what was found for each image, its latent at last: a folder that has one is done. -> how far pixels are off"""
     from pictures.videos import save_video
     images, distances, latents = found.images(), found.distances(), np.asarray(found.space.latents(found.points))
     errors = np.abs(images - targets.astype(np.float32)).mean(axis=(1, 2, 3))
@@ -236,6 +244,7 @@ def finish(found, names, targets, first, trail):
             save_state(os.path.join(folder, 'noise.npz'), {f'noise{k}': maps[i] for k, maps in enumerate(found.noise)})
         styles.save_w(os.path.join(folder, f'{found.space.file}.npy'), latents[i:i + 1])
         print(f'{folder}: {FLAGS.distance} {distances[i]:.4f}, pixels {errors[i]:.1f} of 255 off (at first {first[i]:.1f})')
+    return errors
 
 
 if __name__ == '__main__':

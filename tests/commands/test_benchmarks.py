@@ -4,7 +4,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 from places import ROOT
+from style_networks import G_SMALL, SMALL
+
+from networks import stylegan, stylegan2
+from networks.snapshot import save_snapshot
 
 
 def start(name, *arguments):
@@ -37,3 +42,19 @@ def test_what_the_next_resolution_costs():
 def test_a_failing_row_says_why():
     result = start('train_step.py', '--rows=4:16:5')
     assert result.returncode == 1 and 'needs a multiple of its group size 4' in result.stderr
+
+
+def test_a_droplet_is_seen_in_the_layer_that_has_it(tmp_path):
+    for module in stylegan, stylegan2:
+        G = module.Generator(**G_SMALL | {'num_channels': 3})
+        if module is stylegan:
+            pixels = np.ones([1, 12, 4, 4])
+            pixels[:, :, 1, 2] = 50
+            G.named_variables()['G_synthesis/4x4/Const/const'].assign(pixels)
+        save_snapshot(tmp_path / f'{G.kind}.h5', G, module.Discriminator(**SMALL | {'num_channels': 3}), G)
+    row = figures('droplets.py', *(f'--{kind}={tmp_path / kind}.h5' for kind in ('stylegan', 'stylegan2')), '--num_images=9',
+                  f'--out={tmp_path / "droplets.png"}')
+    assert [len(row[kind]) for kind in ('stylegan', 'stylegan2')] == [6, 5] and (tmp_path / 'droplets.png').exists()
+    (layer, _, pixels), *rest = row['stylegan']
+    assert layer == '4x4/Const' and 40 < pixels < 60  # Its noise has no strength yet, its bias is 0.
+    assert all(pixels < 10 for _, _, pixels in row['stylegan2'])

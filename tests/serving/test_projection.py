@@ -177,6 +177,7 @@ def test_the_command_projects_resumes_and_says_how_near(files, run_command, tmp_
 
     done = project('whole', '--seeds=0-1', '--minibatch=1')
     assert done.returncode == 0, done.stderr
+    assert '\n2 images: on average ' in done.stdout
     for name in 'seed0000', 'seed0001':
         assert {path.name for path in (tmp_path / 'whole' / name).iterdir()} == {
             'target.png', 'projection.png', 'projection.mp4', 'step0010.png', 'step0020.png', 'w.npy', 'noise.npz'}
