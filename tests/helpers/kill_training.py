@@ -1,6 +1,8 @@
 """Kills a tiny run with SIGKILL again and again, resumes it, and compares it with one that was never stopped.
 
-    python tests/helpers/kill_training.py DATA_DIR FOLDER KILLS [SEED]
+    python tests/helpers/kill_training.py DATA_DIR FOLDER KILLS [SEED] [CONFIG]
+
+CONFIG is v2-1gpu, stylegan-1gpu or stylegan2-f; the latter is killed in the middle of its cycle of lazy rounds, too.
 
 DATA_DIR holds the data set `blobs`. Every other kill comes at a file operation chosen at random (of Python: opening,
 renaming, removing, making folders), so also half-way through snapshots, pictures, statistics and the moves of a checkpoint;
@@ -28,8 +30,12 @@ import h5py
 from training import loop  # noqa: F401 (only so that it is imported once, before the forks)
 
 TICKS = 40
-OPTIONS = ['--config=v2-1gpu,cond,nogrowing', '--set=data.name=blobs', '--set=network.fmap_base=64',
-           '--set=network.fmap_max=8', '--set=schedule.minibatch_dict={}', '--set=schedule.minibatch_base=8',
+OF_STYLES = ['--set=network.latent_size=8', '--set=network.dlatent_size=8', '--set=network.mapping_fmaps=8',
+             '--set=network.mapping_layers=2', '--set=schedule.minibatch_per_device_base=8', '--set=train.grid=1080p']
+OF_CONFIG = {'v2-1gpu': [], 'stylegan-1gpu': OF_STYLES,
+             'stylegan2-f': [*OF_STYLES, '--set=loss.G_reg_interval=3', '--set=loss.D_reg_interval=8']}
+OPTIONS = ['--set=data.name=blobs', '--set=network.fmap_base=64', '--set=network.fmap_max=8',
+           '--set=schedule.minibatch_dict={}', '--set=schedule.minibatch_base=8',
            '--set=schedule.tick_kimg=0.03', '--set=schedule.tick_kimg_dict={}', f'--set=train.total_kimg={0.032 * TICKS}',
            '--set=data.resolution=8', '--set=train.network_snapshot_ticks=1', '--set=train.image_snapshot_ticks=2',
            '--set=train.deterministic=true']
@@ -96,18 +102,19 @@ def strays(run):
     return [path.name for path in run.rglob('*') if path.name.startswith('.') or '_temp' in path.name or '.tmp' in path.name]
 
 
-def main(data_dir, folder, kills, seed=1):
-    draw, folder = random.Random(seed), pathlib.Path(folder)
+def main(data_dir, folder, kills, seed=1, config='v2-1gpu'):
+    draw, folder, kills = random.Random(int(seed)), pathlib.Path(folder), int(kills)
+    options = [f'--config={config},cond,nogrowing', *OPTIONS, *OF_CONFIG[config]]
 
     def run_of(name):
-        return folder / name / '000-blobs-v2-1gpu-cond-nogrowing'
+        return folder / name / f'000-blobs-{config}-cond-nogrowing'
 
     def arguments(name):
         places = [f'--results_dir={folder / name}', f'--data_dir={data_dir}']
         if (run_of(name) / 'config.json').exists():
             return [*places, '--resume=latest']
         shutil.rmtree(folder / name, ignore_errors=True)  # A second run would have another number.
-        return [*places, *OPTIONS]
+        return [*places, *options]
 
     def finish(name):
         status, _ = live(arguments(name), run_of(name))
@@ -142,5 +149,5 @@ def files_of(run):
 
 if __name__ == '__main__':
     started = time.time()
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    main(*sys.argv[1:])
     print(f'{time.time() - started:.0f} s')
