@@ -12,6 +12,7 @@ class EndingDiscriminator(DiscriminatorNetwork):
     A subclass says of what kind its layers are: `layer_arguments`.
     """
     output_name = '4x4/Dense1'
+    conv_class, dense_class = WScaleConv, WScaleDense  # Of all layers but those on images and the last.
 
     @property
     def layer_arguments(self) -> dict:
@@ -38,19 +39,32 @@ class EndingDiscriminator(DiscriminatorNetwork):
             stddev_channels = getattr(self.settings, 'mbstd_num_features', 1)
             self.mbstd = MinibatchStd(self.group_size, stddev_channels, dtype=self.dtype_policy, name='minibatch_std')
         how = self.layer_arguments
-        self.head = (
-            self._add('4x4/Conv', level, WScaleConv, fmaps, **how, input_shape=[4, 4, fmaps + stddev_channels]),
-            self._add('4x4/Dense0', level, WScaleDense, self.fmaps(0), **how, input_shape=[4, 4, fmaps]),
-            self._add(self.output_name, level, WScaleDense, self.num_outputs, gain=1.0, use_wscale=self.settings.use_wscale,
-                      input_shape=[self.fmaps(0)]))
+        self.hidden = (
+            self._add('4x4/Conv', level, self.conv_class, fmaps, **how, input_shape=[4, 4, fmaps + stddev_channels]),
+            self._add('4x4/Dense0', level, self.dense_class, self.fmaps(0), **how, input_shape=[4, 4, fmaps]))
+        features = self.build_features(level, self.fmaps(0))
+        self.last = self._add(self.output_name, level, WScaleDense, self.num_outputs, gain=1.0,
+                              use_wscale=self.settings.use_wscale, input_shape=[features])
+
+    def build_features(self, level, features):
+        """Makes what comes before the last layer, of so many features -> the number of features that that sees."""
+        return features
+
+    def features(self, x, num_batches, run):
+        """Images [N, 4, 4, fmaps] -> features [N, nf(0)]."""
+        if self.mbstd:
+            x = self.mbstd(x, num_batches=num_batches)
+        for layer in self.hidden:
+            x = run(layer, x)
+        return x
+
+    def compared(self, x, num_batches):
+        """Features [N, nf(0)] with what `build_features` made of the whole minibatch."""
+        return x
 
     def end(self, x, labels, num_batches, run):
         """Images [N, 4, 4, fmaps] -> (scores [N], label logits)."""
-        if self.mbstd:
-            x = self.mbstd(x, num_batches=num_batches)
-        *hidden, last = self.head
-        for layer in hidden:
-            x = run(layer, x)
+        x, last = self.compared(self.features(x, num_batches, run), num_batches), self.last
         # One minibatch at a time: the gradient of the score's bias is a difference of sums near 1, and keeps more digits
         # when reals and fakes are summed apart.
         x = tf.concat([run(last, part) for part in tf.split(x, num_batches)], 0) if num_batches > 1 else run(last, x)
@@ -97,7 +111,7 @@ class GrowingDiscriminator(EndingDiscriminator):
             from_rgb.append(self._add(f'FromRGB_lod{level}', level, WScaleConv, fmaps, kernel_size=1, **how,
                                       input_shape=[size, size, self.num_channels]))
             if s > 2:
-                blocks.append((self._add(f'{name}/Conv0', level, WScaleConv, fmaps, **how, input_shape=shape),
+                blocks.append((self._add(f'{name}/Conv0', level, self.conv_class, fmaps, **how, input_shape=shape),
                                self.build_downscaling(name, level, self.fmaps(s - 2), **how, input_shape=shape)))
 
         self.blocks, self.from_rgb = tuple(blocks), tuple(from_rgb)  # By level: from full resolution down.
@@ -105,9 +119,13 @@ class GrowingDiscriminator(EndingDiscriminator):
 
     def call(self, images, labels=None, level=0, fade=0.0, num_batches=1, run=run_layer):
         self.check_level(level)
+        return self.end(self.at_4x4(images, level, fade, run), labels, num_batches, run)
+
+    def at_4x4(self, images, level, fade=0.0, run=run_layer):
+        """Images [N, r, r, C] -> [N, 4, 4, fmaps]."""
         x = run(self.from_rgb[level], images)
         for i, (first, second) in enumerate(self.blocks[level:]):
             x = self.downscaled(second, run(first, x), run)
             if i == 0 and fading(fade):
                 x = lerp(x, run(self.from_rgb[level + 1], downscale(images)), fade)
-        return self.end(x, labels, num_batches, run)
+        return x

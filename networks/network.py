@@ -19,6 +19,7 @@ class Network(keras.Model):
     """
     Settings: type[NetworkSection]
     role: str
+    group_size = 1      # Examples that are looked at together; see DiscriminatorNetwork.
     class_names = None  # A tuple of the names of the label's components, where the data set has them; for people alone.
 
     def __init__(self, resolution=1024, num_channels=3, label_size=0, seed=None, name=None, dtype=None,
@@ -193,16 +194,20 @@ class DiscriminatorNetwork(Network):
     """call(images [N, r, r, C], labels or None, level, fade, num_batches, run) -> (scores [N], label logits), float32.
 
     The label logits [N, num_logits] are those of AC-GAN. `num_batches` minibatches may be stacked along N: what looks at a
-    whole minibatch keeps them apart.
+    whole minibatch keeps them apart. `group_size` images are judged together; a device's share of a minibatch is a multiple
+    of it, or smaller.
     """
     role = 'D'
-    group_size = 1  # Images that are judged together; a device's share of a minibatch is a multiple of it, or smaller.
+    initial_images = 0  # Reals that `initialize` is to see before training; 0: nothing depends on them.
     judges_labels = False  # Whether the score is that of an image with its labels; then there are no label logits.
 
     @property
     def num_logits(self) -> int:
         """Label logits beside the score."""
         return 0 if self.judges_labels else self.label_size
+
+    def initialize(self, images, level):
+        """Sets what depends on reals [N, r, r, C] of `level`, before training."""
 
     def discriminate(self, images, lod=0.0, labels=None):
         """Judges full-resolution images [N, R, R, C] as the network of `lod` sees them."""

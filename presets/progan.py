@@ -13,12 +13,19 @@ class Network(NetworkSection):
     fmap_max: int = ruled(512, most=2 ** 16)          # See fmap_base.
     latent_size: int | None = only('G', None, most=2 ** 20)  # Components of a latent; None: the feature maps of stage 0.
     normalize_latents: bool = only('G', True)    # Pixel-norm the latents before the first layer.
+    normalize_labels: bool = only('G', True)     # Together with their labels; False: the latents alone.
     use_wscale: bool = True                      # Equalized learning rate; False: He's initialization alone.
     use_pixelnorm: bool = only('G', True)        # Pixel norm after each layer of G.
+    use_batchnorm: bool = only('G', False)       # Batch norm after each linear part of G, before bias and activation.
     use_leakyrelu: bool = only('G', True)        # Leaky ReLU in G; False: ReLU (D is always leaky).
+    use_tanh: bool = only('G', False)            # G ends in tanh.
     pixelnorm_epsilon: float = only('G', 1e-8, most=1, zero=True)  # Added to the mean square before its root; 1e-4 in fp16.
     fused_scale: bool = True                     # One strided convolution instead of a convolution and a rescaling.
-    mbstd_group_size: int = only('D', 4, most=2 ** 16, zero=True)  # Group size of minibatch stddev in D; 0 or 1: none.
+    mbstd_group_size: int = only('D', 4, most=2 ** 16, zero=True)  # Group size of minibatch stddev in D; 0 or 1: none;
+    #                                              65536: the whole minibatch, whatever its size.
+    mbdisc_kernels: int = only('D', 0, most=2 ** 10, zero=True)  # Kernels of minibatch discrimination; 0: none.
+    mbdisc_dims: int = only('D', 5, most=2 ** 8)  # Dimensions of each.
+    use_layernorm: bool = only('D', False)       # The same, layer norm, of D's that see neighbours.
 
     def for_dtype(self, dtype):
         """With an epsilon of pixel norm that is not 0 in float16."""

@@ -17,7 +17,7 @@ from training.maintenance import Maintenance, NoMaintenance
 from training.objectives.table import OBJECTIVES
 from training.report import Averages, Clock
 from training.schedule import Schedule
-from training.start import Start, start_from
+from training.start import Start, initialize, start_from
 from training.state import Checkpoints, Position, make_state
 from training.step import Iteration
 from training.stream import Stream
@@ -88,6 +88,8 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
         position = Position(nimg=start.nimg, tick_start_nimg=start.nimg)
         checkpoints = Checkpoints(run_dir, state, objective.variables, position)
         resumed, remarks = checkpoints.restore()
+        if not resumed and not options.init_from:
+            initialize(state.D, dataset, schedule)
     iteration = Iteration(strategy, state, objective, seed=options.seed, rounds=options.minibatch_repeats, jit=options.jit)
     minibatches = options.minibatch_repeats * iteration.minibatches
     stream = Stream(strategy, dataset, minibatches, options.seed, config.data.mirror)

@@ -24,7 +24,7 @@ class Moment:
     def G(self, draws, labels):
         """Images [N, r, r, C] of the draws' latents [N, latent_size] and labels [N, label_size]."""
         halves = [(draws, labels)]
-        if 'G' in self._halves and draws.latents.shape[0] % 2 == 0:
+        if 'G' in self._halves and draws.latents.shape[0] % 2 == 0 and self._G.group_size == 1:
             halves = [(draws.part(i, 2), half) for i, half in enumerate(tf.split(labels, 2))]
         images, means = zip(*(self._G.training_images(*half, **self._how) for half in halves), strict=True)
         self.means.append({name: tf.add_n([mean[name] for mean in means]) / len(halves) for name in means[0]})

@@ -2,6 +2,10 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+import tensorflow as tf
+
+from networks.growth import process_reals
 from networks.snapshot import assign
 
 
@@ -29,6 +33,16 @@ def start_from(state, schedule, snapshot, source, total_nimg, start_kimg=None, p
                          f'earlier, e.g. --start_kimg={total_nimg // 2000}.')
     return Start(nimg, (f'Starting from {source}, saved at lod {snapshot.Gs.stored_lod:.2f}: at {nimg / 1000:g} kimg, '
                         f'{why}, with lod {schedule.lod_at(nimg):.2f} and fresh optimizers.', *remarks))
+
+
+def initialize(D, dataset, schedule):
+    """Shows a fresh D the reals that it is to be initialized from, spread over the data set, if it asks for any."""
+    if D.initial_images:
+        count = min(D.initial_images, dataset.num_images)
+        indices = np.linspace(0, dataset.num_images - 1, count).astype(int)
+        level = math.floor(schedule.lod_at(0))
+        images = tf.transpose(dataset.read(level, indices), [0, 2, 3, 1])
+        D.initialize(process_reals(images, fade=0), level)
 
 
 def lod_in(network, given):
