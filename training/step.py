@@ -20,27 +20,31 @@ from training.optimizer import assign
 
 def gradients_of(update, state, element, draws, level, fade, in_halves=False):
     """-> (gradients of an update's mean loss times the loss scale, None for variables without part in `level`; its terms;
-    the means that the networks' averages follow, per evaluation of G)."""
-    optimizer = state.optimizer(update.trains)
-    scale = tf.convert_to_tensor(optimizer.loss_scale)
+    the means that the networks' averages follow, per evaluation of G). Of two networks: one's after the other's."""
+    optimizers = {name: state.optimizer(name) for name in update.trains}
+    scales = {name: tf.convert_to_tensor(optimizer.loss_scale) for name, optimizer in optimizers.items()}
     # D's step has two chains of kernels already, that of G's images and that of the penalty.
     halves = ('GD' if update.trains == 'G' else 'G') if in_halves else ''
     # The other network's variables would be traced for nothing.
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(optimizer.variables_)
-        moment = Moment(state.G, state.D, level, fade, scale, halves)
-        loss, terms = update.loss(moment, element, draws)
-        scaled_loss = tf.reduce_mean(loss) * scale
+    with tf.GradientTape(watch_accessed_variables=False, persistent=len(optimizers) > 1) as tape:
+        tape.watch([optimizer.variables_ for optimizer in optimizers.values()])
+        moment = Moment(state.G, state.D, level, fade, scales[update.trains[0]], halves)
+        losses, terms = update.loss(moment, element, draws)
+        losses = tf.nest.flatten(losses)
+        scaled_losses = [tf.reduce_mean(loss) * scale for loss, scale in zip(losses, scales.values(), strict=True)]
         if update.every > 1:
-            scaled_loss *= update.every
-    gradients = tape.gradient(scaled_loss, optimizer.variables_)
-    if update.every > 1:
-        # What a regularizer does not reach stays in place, but its moments decay as those of the others do.
-        network = state.networks[update.trains]
-        reached = network.variables_at(level).keys()
-        gradients = [tf.zeros(variable.shape) if gradient is None and name in reached else gradient
-                     for gradient, (name, variable) in zip(gradients, network.variables_at(0).items(), strict=True)]
-    return gradients, terms | {update.name: loss}, moment.means
+            scaled_losses = [loss * update.every for loss in scaled_losses]
+    gradients = []
+    for (trained, optimizer), loss in zip(optimizers.items(), scaled_losses, strict=True):
+        own = tape.gradient(loss, optimizer.variables_)
+        if update.every > 1:
+            # What a regularizer does not reach stays in place, but its moments decay as those of the others do.
+            network = state.networks[trained]
+            reached = network.variables_at(level).keys()
+            own = [tf.zeros(variable.shape) if gradient is None and name in reached else gradient
+                   for gradient, (name, variable) in zip(own, network.variables_at(0).items(), strict=True)]
+        gradients += own
+    return gradients, terms | dict(zip(tf.nest.flatten(update.name), losses, strict=True)), moment.means
 
 
 def accumulated(compute, element, draws, slices):
@@ -199,15 +203,18 @@ class Iteration:
         elements, statistics, skipped = {}, {}, None
         for i in due:
             update = self._updates[i]
-            optimizer = state.optimizer(update.trains)
             if update.minibatch not in elements:
                 elements[update.minibatch] = _element(batch, index * self.minibatches + update.minibatch, fade)
             if skipped is not None:
                 with tf.control_dependencies([skipped]):  # Earlier, it would hold memory while the step before needs most.
                     draws[i].latents = tf.identity(draws[i].latents)
             gradients, terms, means = self._gradients(update, elements[update.minibatch], draws[i], level, fade, slices)
-            statistics |= terms | {f'{update.trains}_loss_scale': tf.identity(optimizer.loss_scale)}
-            skipped = statistics[f'{update.trains}_skipped'] = optimizer.apply(gradients, settings[update.trains])
+            statistics |= terms
+            for name in update.trains:
+                optimizer = state.optimizer(name)
+                statistics[f'{name}_loss_scale'] = tf.identity(optimizer.loss_scale)
+                own, gradients = gradients[:len(optimizer.variables_)], gradients[len(optimizer.variables_):]
+                skipped = statistics[f'{name}_skipped'] = optimizer.apply(own, settings[name])
             move_averages(state.G, means)
             if update.averages:
                 update_average(self._pairs_at[level], settings['Gs_decay'], self._copies)

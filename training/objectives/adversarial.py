@@ -30,7 +30,10 @@ class Adversarial(Objective):
     def generator_loss(self, at, element, draws):
         """of_fakes(score(G(z, y), y)) + cond_weight * xent(y, logits)."""
         labels = element.random_labels
-        scores, logits = at.D(at.G(draws, labels), labels)
+        return self.of_judged_fakes(labels, *at.D(at.G(draws, labels), labels))
+
+    def of_judged_fakes(self, labels, scores, logits):
+        """G's loss of fakes that D has judged -> (loss [N], terms)."""
         loss, terms = self.of_fakes(scores), {}
         if self.num_logits:
             terms['G_label_penalty_fakes'] = label_penalty(labels, logits)
@@ -39,6 +42,10 @@ class Adversarial(Objective):
 
     def discriminator_loss(self, at, element, draws):
         """of_both(reals, fakes) + cond_weight (xent(reals) + xent(fakes)); the fakes have the labels of the reals."""
+        return self.judged(at, element, draws)[:2]
+
+    def judged(self, at, element, draws):
+        """D's loss, its terms, and what D says of the fakes: (scores [N], logits)."""
         reals, labels = element.reals, element.labels
         fakes = tf.cast(at.G(draws, labels), reals.dtype)
         loss, terms, (real_scores, real_logits), (fake_scores, fake_logits) = self.of_both(at, reals, fakes, labels, draws)
@@ -47,7 +54,7 @@ class Adversarial(Objective):
             terms['label_penalty_reals'] = label_penalty(labels, real_logits)
             terms['label_penalty_fakes'] = label_penalty(labels, fake_logits)
             loss += self.settings.cond_weight * (terms['label_penalty_reals'] + terms['label_penalty_fakes'])
-        return loss, terms
+        return loss, terms, (fake_scores, fake_logits)
 
 
 def label_penalty(labels, logits):

@@ -35,7 +35,8 @@ def gradient_penalty(at, reals, fakes, labels, draws, weight, target):
     """
     if weight == 0:
         return 0.0, {}
-    mixed = lerp(reals, fakes, draws.factors[:, None, None, None])
+    # Where G is trained by the same evaluation, nothing of the penalty is for it.
+    mixed = lerp(reals, tf.stop_gradient(fakes), draws.factors[:, None, None, None])
     scores, _, squares = judge_with_gradient(at, mixed, labels)
     norms = root(squares)
     return weight / target ** 2 * tf.square(norms - target), {'mixed_scores': scores, 'mixed_norms': norms}

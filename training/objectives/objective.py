@@ -16,9 +16,9 @@ class Element(NamedTuple):
 
 
 class Update(NamedTuple):
-    """One optimizer step of a round."""
-    trains: str                     # 'D' or 'G'.
-    name: str                       # The statistic that tells its loss.
+    """One optimizer step of a round, or one of each network from a single evaluation."""
+    trains: str                     # 'D' or 'G', or 'DG': both, and then pairs of names and losses follow.
+    name: str | tuple[str, ...]     # The statistic that tells its loss.
     loss: Callable                  # loss(at: Moment, element: Element, draws: Draws) -> (loss [N], {statistic: [N]}).
     every: int = 1                  # Lazy regularization: due every so many rounds, its gradient times as much.
     averages: bool = False          # Gs follows G after it.
