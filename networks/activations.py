@@ -45,10 +45,11 @@ def _leaky_relu_1(x):
 
 
 _ACTIVATIONS = {
-    'leaky_relu': leaky_relu, 'leaky_relu_1': _leaky_relu_1, 'relu': tf.nn.relu, None: tf.identity, 'tanh': tf.tanh,
-    'sigmoid': tf.sigmoid, 'elu': tf.nn.elu, 'selu': tf.nn.selu, 'softplus': tf.math.softplus,
+    'leaky_relu': leaky_relu, 'leaky_relu_0.3': lambda x: leaky_relu(x, 0.3), 'leaky_relu_1': _leaky_relu_1,
+    'relu': tf.nn.relu, None: tf.identity, 'tanh': tf.tanh, 'sigmoid': tf.sigmoid, 'elu': tf.nn.elu, 'selu': tf.nn.selu,
+    'softplus': tf.math.softplus,
     'swish': lambda x: x * tf.sigmoid(x)}  # tf.nn.swish has a gradient of its own, which files cannot hold.
-HOMOGENEOUS = ('leaky_relu', 'leaky_relu_1', 'relu', None)  # g f(x) = f(g x) for g > 0.
+HOMOGENEOUS = ('leaky_relu', 'leaky_relu_0.3', 'leaky_relu_1', 'relu', None)  # g f(x) = f(g x) for g > 0.
 
 # StyleGAN2's nonlinearities: name -> (activation, gain).
 GAINED = {'linear': (None, 1.0), 'relu': ('relu', SQRT2), 'lrelu': ('leaky_relu', SQRT2), 'tanh': ('tanh', 1.0),

@@ -1,7 +1,8 @@
 """The closed table of architectures: a file names a kind, never a module or a class."""
-from networks import progan, stylegan, stylegan2, stylegan_revised
+from networks import mnist1k, progan, stylegan, stylegan2, stylegan_revised
 
 ARCHITECTURES = {  # Kind -> (generator, discriminator).
+    'mnist1k': (mnist1k.Generator, mnist1k.Discriminator),
     'progan': (progan.Generator, progan.Discriminator),
     'stylegan': (stylegan.Generator, stylegan.Discriminator),
     'stylegan2': (stylegan2.Generator, stylegan2.Discriminator),

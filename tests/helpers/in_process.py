@@ -1,5 +1,6 @@
 """Runs of training in this process, without a command of their own: quicker where only their result matters."""
 import json
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +10,10 @@ from style_runs import values
 import config as configs
 from networks.snapshot import load_snapshot
 from training import loop
+from training.objectives.table import OBJECTIVES
+from training.start import initialize
+from training.step import Iteration
+from training.stream import Stream
 
 TINY = ['data.name=blobs', 'data.resolution=8', 'network.fmap_base=32', 'network.fmap_max=4', 'schedule.minibatch_base=8',
         'schedule.minibatch_dict={}', 'schedule.tick_kimg=0.05', 'schedule.tick_kimg_dict={}']
@@ -37,3 +42,32 @@ def check_resumed(names, overrides, data_dir, folder, kimg):
         assert_array_equal(again[name], value, err_msg=name)
         assert np.all(np.isfinite(value)), name
     return folder / 'whole'
+
+
+def iterate(names, overrides, data_dir, count):
+    """Runs `count` iterations from the start, without a run folder -> (state, {variable that moved}, last statistics).
+
+    No graphs are traced, which takes longer than a few iterations of tiny networks.
+    """
+    config = configs.resolve(names, [*TINY, f'data.dir={data_dir}', *overrides])
+    strategy, options = tf.distribute.get_strategy(), config.train
+    dataset, schedule, state, _ = loop.build(config, strategy)
+    initialize(state.D, dataset, schedule)
+    before = values(state)
+    objective = OBJECTIVES[config.loss.kind](config.loss, state.D.num_logits, options.D_repeats)
+    iteration = Iteration(strategy, state, objective, seed=1, rounds=options.minibatch_repeats)
+    minibatches = options.minibatch_repeats * iteration.minibatches
+    stream, nimg = Stream(strategy, dataset, minibatches, 1, config.data.mirror), 0
+    tf.config.run_functions_eagerly(True)
+    try:
+        for _ in range(count):
+            phase = schedule.at(nimg)
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # That tf.data traces all the same.
+                batch = stream.next(phase, nimg)
+            sums = iteration(batch, nimg, phase)
+            nimg += minibatches * phase.minibatch
+    finally:
+        tf.config.run_functions_eagerly(False)
+    moved = {name for name, value in values(state).items() if np.any(value != before[name])}
+    return state, moved, dict(zip(iteration.names, sums.values.numpy() / np.maximum(sums.counts, 1), strict=True))
