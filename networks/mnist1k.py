@@ -1,8 +1,9 @@
 """The small networks of ProGAN's test of MNIST's 1000 modes (paper, appendix E, after Metz et al., 2016). NHWC.
 
 Batch norm is after the linear part and before bias and activation, as in ProGAN's own (norms.py); D's is always that of the
-minibatch. Where the paper is silent: latents have 128 components; stddev comes before D's 4x4 convolution; what grows has a
-3x3 ToRGB and a 1x1 FromRGB at each resolution, the latter with as many maps as the block above makes; see growth.py.
+minibatch. Maps halve from nf(0) = 64 at 4x4, as in Metz et al.: 32, 16, 8. Where the paper is silent: latents have 128
+components; stddev is appended to what is flattened; what grows has a 3x3 ToRGB and a 1x1 FromRGB at each resolution, the
+latter with as many maps as the block above makes, fading as growth.py says.
 """
 import math
 
@@ -18,7 +19,7 @@ from presets import mnist1k
 
 @keras.saving.register_keras_serializable('mnist1k')
 class Generator(BatchNormedGenerator):
-    """4x4 of nf(0) maps from a dense layer, then per resolution 2^s nearest upscale and 3x3 to nf(s - 1) maps.
+    """4x4 of nf(0) maps from a dense layer, then per resolution 2^s nearest upscale and 3x3 to nf(s - 2) maps.
 
     Leaky ReLU has the slope 0.3. ToRGB is linear, 3x3; the picture is its tanh.
     """
@@ -38,7 +39,7 @@ class Generator(BatchNormedGenerator):
         blocks, to_rgb = [], []
         for s in range(2, self.resolution_log2 + 1):
             level, size = self.resolution_log2 - s, 2 ** s
-            fmaps = self.fmaps(s - 1 if s > 2 else 0)
+            fmaps = self.fmaps(s - 2)
             if s == 2:
                 blocks.append(self._add('4x4/Dense', level, dense, fmaps, image_size=4, gain=math.sqrt(2) / 4, **how,
                                         input_shape=[inputs]))
@@ -68,9 +69,9 @@ class Generator(BatchNormedGenerator):
 
 @keras.saving.register_keras_serializable('mnist1k')
 class Discriminator(DiscriminatorNetwork):
-    """Per resolution 2^s, down to 4x4: 3x3 to nf(s - 1) / D_divisor maps, leaky ReLU of slope 0.2, 2x box downscale.
+    """Per resolution 2^s, down to 8x8: 3x3 to nf(s - 2) / D_divisor maps, leaky ReLU of slope 0.2, 2x box downscale.
 
-    Then, at 2x2, a dense layer to score and label logits.
+    Then, at 4x4, a dense layer to score and label logits.
     """
     Settings = mnist1k.Network
 
@@ -95,26 +96,26 @@ class Discriminator(DiscriminatorNetwork):
         self.mbstd = MinibatchStd(group_size, dtype=self.dtype_policy, name='minibatch_std') if group_size > 1 else None
         for s in range(self.resolution_log2, 1, -1):
             level, size = self.resolution_log2 - s, 2 ** s
-            inputs = self.maps(s) if settings.grows or level else self.num_channels
+            inputs = self.maps(s - 1) if settings.grows or level else self.num_channels
             if settings.grows:
                 from_rgb.append(self._add(f'FromRGB_lod{level}', level, WScaleConv, inputs, kernel_size=1, **how,
                                           input_shape=[size, size, self.num_channels]))
-            inputs += 1 if s == 2 and self.mbstd else 0
-            blocks.append(self._add(f'{size}x{size}/Conv', level, conv, self.maps(s - 1), **how,
-                                    input_shape=[size, size, inputs]))
+            if s > 2:
+                blocks.append(self._add(f'{size}x{size}/Conv', level, conv, self.maps(s - 2), **how,
+                                        input_shape=[size, size, inputs]))
         self.blocks, self.from_rgb = tuple(blocks), tuple(from_rgb)  # By level: from full resolution down.
         self.last = self._add('4x4/Dense', level, WScaleDense, 1 + self.num_logits, gain=1.0, **linear,
-                              input_shape=[2, 2, self.maps(1)])
+                              input_shape=[4, 4, inputs + bool(self.mbstd)])
 
     def call(self, images, labels=None, level=0, fade=0.0, num_batches=1, run=run_layer):
         self.check_level(level)
         x = run(self.from_rgb[level], images) if self.from_rgb else images
         how = {'num_batches': num_batches} if self.settings.use_batchnorm else {}
         for i, layer in enumerate(self.blocks[level:], level):
-            if layer is self.blocks[-1] and self.mbstd:
-                x = self.mbstd(x, num_batches=num_batches)
             x = downscale(run(layer, x, **how))
             if i == level and level < self.max_level and fading(fade):
                 x = lerp(x, run(self.from_rgb[level + 1], downscale(images)), fade)
+        if self.mbstd:
+            x = self.mbstd(x, num_batches=num_batches)
         outputs = tf.cast(run(self.last, x), tf.float32)
         return outputs[:, 0], outputs[:, 1:]
