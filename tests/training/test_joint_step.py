@@ -56,6 +56,7 @@ def test_gradients_are_those_of_two_steps_from_the_same_state(data_dir, mbstd_gr
             assert_allclose(one, other, atol=1e-5 * max(1, np.max(np.abs(other))))
 
 
+@pytest.mark.filterwarnings('ignore:invalid value')  # Statistics that a step alone does not tell.
 @pytest.mark.parametrize('devices', [1, 2])
 def test_each_network_ends_where_its_own_step_from_that_state_takes_it(data_dir, devices):
     joint, D_alone, G_alone = (Setup(data_dir, cpus(2) if devices == 2 else None, rounds=1, objective=objective)
