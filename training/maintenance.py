@@ -26,9 +26,9 @@ class Maintenance:
         save_png(picture, os.path.join(self._run_dir, f'fakes{self._position.nimg // 1000:06d}.png'))
         self._report.picture('fakes', picture, self._position.nimg)
 
-    def after_iteration(self, phase):
-        """Progress."""
-        self._report.progress(self._position, phase)
+    def after_iteration(self, phase, num_graphs):
+        """Progress; `num_graphs` were compiled so far."""
+        self._report.progress(self._position, phase, num_graphs)
         if self._options.verbose:
             self.say(f'nimg {self._position.nimg} lod {phase.lod:.4f} minibatch {phase.minibatch}')
 
@@ -70,7 +70,7 @@ class NoMaintenance:
     def save_fakes(self, lod):
         """Nothing."""
 
-    def after_iteration(self, phase):
+    def after_iteration(self, phase, num_graphs):
         """Nothing."""
 
     def after_tick(self, phase, statistics, clock, done):

@@ -43,14 +43,17 @@ class Reporter:
             logging.info('%s', line)
         print(line, file=self._log, flush=True)
 
-    def progress(self, position, phase):
-        """Moves the progress bar; where there is none, says once, before the first tick, how fast it goes."""
+    def progress(self, position, phase, num_graphs):
+        """Moves the progress bar; where there is none, says once, before the first tick, how fast it goes.
+
+        Compiling does not count: the rate is that since the last of `num_graphs` was there.
+        """
         self._bar.update(position.nimg - self._bar.n)
         if not self._bar.disable or self._said_rate:
             return
         now = time.perf_counter()
-        if self._first is None:  # The first iteration has compiled.
-            self._first = now, position.nimg
+        if self._first is None or self._first[2] != num_graphs:
+            self._first = now, position.nimg, num_graphs
         elif now - self._first[0] >= FIRST_LINE_SEC:
             rate = (position.nimg - self._first[1]) / (now - self._first[0])
             left = max(position.tick_start_nimg + phase.tick_nimg - position.nimg, 0)

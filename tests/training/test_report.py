@@ -49,6 +49,16 @@ def test_a_tick_goes_to_log_statistics_and_events(tmp_path):
         assert word in line
 
 
+def test_compiling_does_not_count_in_the_rate_that_is_told_before_the_first_tick(tmp_path, monkeypatch):
+    report = Reporter(tmp_path, 0, 5000)
+    moments = [(100.0, 64, 1), (200.0, 128, 2), (204.0, 192, 2), (220.0, 448, 2)]  # Seconds, images, graphs.
+    for now, nimg, graphs in moments:
+        monkeypatch.setattr('training.report.time.perf_counter', lambda now=now: now)
+        report.progress(Position(nimg=nimg), PHASE, graphs)
+    report.close()
+    assert 'kimg 0.4: 16.0 images/s' in (tmp_path / 'log.txt').read_text()  # 320 images in the last 20 seconds.
+
+
 def test_a_resumed_run_drops_the_records_after_its_checkpoint_and_a_torn_last_line(tmp_path):
     report = Reporter(tmp_path, 0, 5000)
     for number in range(4):
