@@ -9,6 +9,7 @@ COMMANDS = {
     'evaluate': 'measures networks and sets of images',
     'export': 'writes a network as a model to serve',
     'project': 'finds the latents of given images',
+    'experiments': 'runs the experiments of ProGAN\'s paper again',
     'serve_client': 'asks a server for pictures',
     'import_official': 'turns an official network file into a snapshot',
     'grade_demo': 'grades the demo',

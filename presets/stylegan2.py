@@ -109,6 +109,6 @@ PRESETS = {
     'stylegan2-e': preset('configuration E: no growing, G skip, D resnet', _E),
     'stylegan2-f': preset('configuration F: large networks', _FIXED, {'lsun-church': 100.0, 'lsun-horse': 100.0}),
     'demo-stylegan2': preset('StyleGAN2 on drawn faces at 32x32, in minutes on two CPU cores', _FIXED | FACES | {
-        'loss.gamma': 0.3, 'schedule.minibatch_per_device_base': None, 'train.total_kimg': 80.0, 'train.grid': '1080p'}),
+        'loss.gamma': 0.3, 'schedule.minibatch_per_device_base': None, 'train.total_kimg': 110.0, 'train.grid': '1080p'}),
     **{f'stylegan2-e-G{G}-D{D}': _pair(G, D) for G in ARCHITECTURES for D in ARCHITECTURES},
 }

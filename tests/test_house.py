@@ -13,7 +13,7 @@ FLOORS = [('quiet', 'wording'), ('files', 'hdf5', 'pickles', 'progress', 'comman
           ('runs', 'presets', 'pictures'), ('config', 'data', 'networks'), ('serving', 'official'), ('metrics',),
           ('training',),
           ('train', 'generate', 'evaluate', 'export', 'import_official', 'project', 'dataset_tool', 'serve_client',
-           'grade_demo')]
+           'experiments', 'grade_demo')]
 FLOOR_OF = {name: height for height, names in enumerate(FLOORS) for name in names}
 TABLES = {'presets/table.py', 'networks/architectures.py', 'official/load.py', 'training/objectives/table.py',
           'config.py'}  # config.py: its defaults are the first method's.

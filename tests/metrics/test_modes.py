@@ -166,7 +166,7 @@ def test_a_damaged_one_is_trained_anew(classifier, of_ten, cache, tmp_path, monk
 
 
 def test_one_that_cannot_be_kept_reads_all_the_same_and_says_how_well(of_ten, ten, tmp_path, caplog):
-    caplog.set_level('INFO')
+    caplog.set_level('INFO', logger='absl')
     (tmp_path / 'file').touch()
     found = DigitClassifier(dataclasses.replace(of_ten, num_shown=64), str(tmp_path / 'file'))
     assert found(triples(ten, [1])).shape == (1, 3)
