@@ -1,8 +1,8 @@
 """The tables of ProGAN's paper as runs: which names of --config make each row, at the paper's size and at a small one.
 
-The small size fits two CPU cores, at most a quarter of an hour per row: drawn faces of 32x32, or triples of scikit-learn's
-digits at 16x16, tiny networks, and as many images for each row of a table. Published values are those of the paper's table
-1 for CelebA at 128x128; a table names their source above them, whatever size was run.
+The small size is meant for two CPU cores, a quarter of an hour per row at most: drawn faces of 32x32, or triples of
+scikit-learn's digits at 16x16, tiny networks, and as many images for each row of a table. Published values are those of the
+paper's table 1 for CelebA at 128x128; a table names their source below them, whatever size was run.
 """
 from dataclasses import dataclass, field
 
