@@ -44,8 +44,8 @@ def main(argv):
 
 def once(checkout, folder, number):
     """{what: seconds} of each command in a checkout."""
-    picture = os.path.join(folder, f'{number}-{abs(hash(checkout))}.png')
-    shown = [f'--network={results(checkout, folder)}/000-demo', f'--out={picture}']
+    runs = results(checkout, folder)
+    shown = [f'--network={runs}/000-demo', f'--out={runs}-{number}.png']
     return {'--help has ended': run(checkout, 'generate.py', '--help'),
             'a mistake is told': run(checkout, 'generate.py', 'images', *shown, '--seeds=1-x', status=1),
             'the first picture': run(checkout, 'generate.py', 'images', *shown, '--seeds=0', '--class=7'),

@@ -58,7 +58,10 @@ class _WScale(keras.layers.Layer):
         return self.scaled_weight()
 
     def call(self, x, kernel=None):
-        return self._activated(self._product(x, tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype)))
+        return self._activated(self._linear(x, kernel))
+
+    def _linear(self, x, kernel=None):
+        return self._product(x, tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype))
 
     def _activated(self, y):
         if not self.use_bias:

@@ -13,8 +13,9 @@ import tensorflow as tf
 from networks.growth import downscale, fading, lerp, upscale
 from networks.layers import MinibatchStd, PixelNorm, WScaleConv, WScaleDense, run_layer
 from networks.network import DiscriminatorNetwork
-from networks.norms import WHOLE, BatchNormConv, BatchNormDense, BatchNormedGenerator, MinibatchNormConv
+from networks.norms import BatchNormConv, BatchNormDense, BatchNormedGenerator, MinibatchNormConv
 from presets import mnist1k
+from presets.preset import WHOLE
 
 
 @keras.saving.register_keras_serializable('mnist1k')

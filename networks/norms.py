@@ -4,9 +4,9 @@ import tensorflow as tf
 
 from networks.layers import WScaleConv, WScaleDense, run_layer
 from networks.network import GeneratorNetwork
+from presets.preset import WHOLE
 
 EPSILON = 1e-4       # Added to variances. The paper gives that of layer norm; batch norm has the same here.
-WHOLE = 2 ** 16      # A group of images that is the whole minibatch, however large.
 _DECAY = 0.9         # Of the averages of batch norm, per evaluation. The paper gives none.
 
 
@@ -67,7 +67,7 @@ class BatchNormed(_Normed):
                                                 autocast=False))
 
     def call(self, x, kernel=None, of_minibatch=False):
-        y = self._product(x, tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype))
+        y = self._linear(x, kernel)
         if not of_minibatch:
             return self._activated(normalized(y, self.mean, self.variance, self.norm_gain))
         mean, variance = (tf.reshape(x, [-1]) for x in minibatch_moments(y)[:2])
@@ -78,7 +78,7 @@ class _MinibatchNormed(_Normed):
     """Each channel is normalized by mean and variance of its minibatch, always; call(x, num_batches) as D's."""
 
     def call(self, x, kernel=None, num_batches=1):
-        y = self._product(x, tf.cast(self.kernel() if kernel is None else kernel, self.compute_dtype))
+        y = self._linear(x, kernel)
         mean, variance, stacked = minibatch_moments(y, num_batches)
         return self._activated(tf.reshape(normalized(stacked, mean, variance, self.norm_gain), tf.shape(y)))
 

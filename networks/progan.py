@@ -8,8 +8,9 @@ from networks.discriminator import GrowingDiscriminator
 from networks.growth import downscale, fading, lerp, upscale
 from networks.layers import PixelNorm, WScaleConv, WScaleDense, run_layer
 from networks.minibatch_discrimination import INITIAL_IMAGES, MinibatchDiscrimination
-from networks.norms import WHOLE, BatchNormConv, BatchNormDense, BatchNormedGenerator, LayerNormConv, LayerNormDense
+from networks.norms import BatchNormConv, BatchNormDense, BatchNormedGenerator, LayerNormConv, LayerNormDense
 from presets import progan
+from presets.preset import WHOLE
 
 
 @keras.saving.register_keras_serializable('progan')

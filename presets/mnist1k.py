@@ -1,12 +1,11 @@
 """ProGAN's test of MNIST's 1000 modes (appendix E): settings of its small networks, and the presets."""
-import dataclasses
 from dataclasses import dataclass
 
-from presets.preset import NetworkSection, Preset, only, ruled
+from presets.preset import WHOLE, PixelNormed, Preset, only, ruled
 
 
 @dataclass(frozen=True)
-class Network(NetworkSection):
+class Network(PixelNormed):
     kind: str = 'mnist1k'
     fmap_base: int = ruled(64, most=2 ** 24)     # Maps of a layer: min(fmap_base / 2^(stage * fmap_decay), fmap_max).
     fmap_decay: float = ruled(1.0, most=8, zero=True)  # See fmap_base.
@@ -20,10 +19,6 @@ class Network(NetworkSection):
     pixelnorm_epsilon: float = only('G', 1e-8, most=1, zero=True)  # Added to its mean square; 1e-4 in fp16.
     mbstd_group_size: int = only('D', 0, most=2 ** 16, zero=True)  # Of minibatch stddev; 65536: all; 0 or 1: none.
 
-    def for_dtype(self, dtype):
-        """With an epsilon of pixel norm that is not 0 in float16."""
-        return dataclasses.replace(self, pixelnorm_epsilon=max(self.pixelnorm_epsilon, 1e-4)) if dtype == 'float16' else self
-
 
 _BASELINE = {
     'network.kind': 'mnist1k', 'loss.wgan_epsilon': 0.0, 'data.name': 'mnistrgb',
@@ -34,7 +29,7 @@ _VARIANTS = (  # Each has what those before it have.
     ('', 'WGAN-GP', {}),
     ('-norm', 'ProGAN\'s normalization', {
         'network.use_wscale': True, 'network.use_pixelnorm': True, 'network.use_batchnorm': False}),
-    ('-mbstd', 'minibatch stddev too', {'network.mbstd_group_size': 2 ** 16}),
+    ('-mbstd', 'minibatch stddev too', {'network.mbstd_group_size': WHOLE}),
     ('-progressive', 'growing too', {
         'network.grows': True, 'schedule.lod_initial_resolution': 4, 'schedule.lod_training_kimg': 500.0,
         'schedule.lod_transition_kimg': 2000.0, 'train.total_kimg': 15000.0}),

@@ -4,9 +4,8 @@ Where the paper is silent: growing takes 800 + 800 kimg, as it was run (its text
 15000 kimg that are the implementation's default; LSUN is mirrored but for bedrooms and dogs in table 1 too. The paper's
 moving average follows G once per G step; ours does once per D step, to the same G: 0.999^4 five times is its 0.999^20.
 """
-from presets.preset import Preset
+from presets.preset import WHOLE, Preset
 
-WHOLE = 2 ** 16  # A group of minibatch stddev that is the whole minibatch.
 _NOT_MIRRORED = {f'lsun-{name}-100k': {'data.mirror': False} for name in ('bedroom', 'dog')}
 
 _COMMON = {  # Of all.

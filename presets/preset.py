@@ -3,6 +3,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
+WHOLE = 2 ** 16  # A group of images that is the whole minibatch, however large.
+
 
 class Preset(NamedTuple):
     """What one name of `--config` sets. Of each group at most one name may be given; '' is no group.
@@ -56,6 +58,15 @@ class NetworkSection:
     def for_dtype(self, dtype):
         """The same settings where activations of `dtype` ('float32', 'float16', 'bfloat16') need others."""
         return self
+
+
+@dataclass(frozen=True)
+class PixelNormed(NetworkSection):
+    """That of an architecture with pixel norm, whose settings have pixelnorm_epsilon."""
+
+    def for_dtype(self, dtype):
+        """With an epsilon of pixel norm that is not 0 in float16."""
+        return dataclasses.replace(self, pixelnorm_epsilon=max(self.pixelnorm_epsilon, 1e-4)) if dtype == 'float16' else self
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """ProGAN (Karras et al., ICLR 2018): settings of its networks and of its loss, and the presets."""
-import dataclasses
 from dataclasses import dataclass
 
-from presets.preset import LossSection, NetworkSection, Preset, learning_rates, only, or_zero, ruled
+from presets.preset import LossSection, PixelNormed, Preset, learning_rates, only, or_zero, ruled
 
 
 @dataclass(frozen=True)
-class Network(NetworkSection):
+class Network(PixelNormed):
     kind: str = 'progan'
     fmap_base: int = ruled(8192, most=2 ** 24)        # Maps of a block: min(fmap_base / 2^(stage * fmap_decay), fmap_max).
     fmap_decay: float = ruled(1.0, most=8, zero=True)  # See fmap_base.
@@ -26,10 +25,6 @@ class Network(NetworkSection):
     mbdisc_kernels: int = only('D', 0, most=2 ** 10, zero=True)  # Kernels of minibatch discrimination; 0: none.
     mbdisc_dims: int = only('D', 5, most=2 ** 8)  # Dimensions of each.
     use_layernorm: bool = only('D', False)       # The same, layer norm, of D's that see neighbours.
-
-    def for_dtype(self, dtype):
-        """With an epsilon of pixel norm that is not 0 in float16."""
-        return dataclasses.replace(self, pixelnorm_epsilon=max(self.pixelnorm_epsilon, 1e-4)) if dtype == 'float16' else self
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,7 @@ def generate_images(Gs, latents, labels=None, lod=None, minibatch=8, shrink=1, d
     `latents` are float32 [N, latent_size], `labels` float32 [N, label_size] or None; `lod` defaults to the one
     stored in the network, `shrink` is a box mean in float, `options` are those of its architecture, `noise_numbers` float32
     [N, P] those that its `noise_of` takes. Successive minibatches go to successive `devices` (default: all GPUs, else the
-    CPU). Raises ValueError for wrong shapes, lod,
-    shrink or options, and for a minibatch too large for the memory.
+    CPU). Raises ValueError for wrong shapes, lod, shrink or options, and for a minibatch too large for the memory.
     """
     latents, labels = check_inputs(Gs, latents, labels)
     options = check_options(Gs, options or {})

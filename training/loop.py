@@ -134,7 +134,7 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
             if prepared_after != (phase.level, phase.minibatch, phase.fading) and num_workers == 1:
                 prepared_after = phase.level, phase.minibatch, phase.fading
                 background.submit(prepare_next)
-            maintenance.after_iteration(phase, len(iteration.graphs()))
+            maintenance.after_iteration(phase, iteration.num_graphs)
             done = position.nimg >= total_nimg
             tick = done or position.nimg >= position.tick_start_nimg + phase.tick_nimg
             if tick or averages.iterations % HEALTH_INTERVAL == 0:

@@ -159,6 +159,11 @@ class Iteration:
         for due in {self._due(number) for number in range(math.lcm(*(update.every for update in self._updates)))}:
             self._compiled(batch, phase, due)
 
+    @property
+    def num_graphs(self):
+        """How many were compiled so far."""
+        return len(self._ready)
+
     def graphs(self):
         """What was traced so far: concrete functions."""
         return [graph for function in list(self._functions.values())
