@@ -16,7 +16,7 @@ from absl import flags, logging
 
 import runs
 from command_line import check_needed
-from files import check_folder, check_new, locked
+from files import check_exist, check_folder, check_new, locked
 from official.locate import find_network
 
 FLAGS = flags.FLAGS
@@ -76,10 +76,8 @@ def main(argv):
 
 def located():
     """(paths, run_dir): the snapshots to score, newest first, and the folder they are in; OSError for what is not there."""
-    for path in (FLAGS.real, FLAGS.fake, FLAGS.inception, FLAGS.vgg16, FLAGS.lpips, FLAGS.classifiers, FLAGS.mnist,
-                 FLAGS.statistics):
-        if path and not os.path.exists(path):
-            raise FileNotFoundError(f'There is no {path}; give what exists.')
+    check_exist(FLAGS.real, FLAGS.fake, FLAGS.inception, FLAGS.vgg16, FLAGS.lpips, FLAGS.classifiers, FLAGS.mnist,
+                FLAGS.statistics)
     if FLAGS.save_statistics:
         check_new(FLAGS.save_statistics, overwrite=True)  # As the table: the same command again goes on after a stop.
     check_folder(FLAGS.output_dir or '.')

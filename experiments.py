@@ -57,7 +57,7 @@ def main(argv):
     with files.locked(folder, 'run', 'wait for it, or give another --out'):
         if FLAGS.run:
             run_all(experiment, rows, seeds, folder)
-        print(report(experiment, rows, folder), end='')
+        print(f'{experiment.help}:\n{report(experiment, rows, folder)}', end='')
         print(f'{folder}: table.txt, table.md, table.csv, curves.png, a picture of each row')
 
 
@@ -98,27 +98,24 @@ def run_all(experiment, rows, seeds, folder):
 def run(experiment, name, row, seed, folder, environment):
     """Trains one row with one seed, or goes on, and measures it; ValueError if it stops before its end."""
     results_dir, metrics = os.path.join(folder, 'runs', f'{name}-{seed}'), FLAGS.metrics or experiment.metrics[FLAGS.scale]
-    run_dir, where = found_run(results_dir), [f'--results_dir={results_dir}']
+    run_dir, where = runs.newest(results_dir), [f'--results_dir={results_dir}']
     names, *overrides = train_arguments(experiment, row, seed)
     if run_dir is None or not runs.is_finished(run_dir):
         fresh = [f'--config={names}', *(f'--set={text}' for text in overrides)]
         call('train', *where, f'--data_dir={FLAGS.data_dir}', *(['--resume=latest'] if run_dir else fresh),
              environment=environment)
-        run_dir = found_run(results_dir)
+        run_dir = runs.newest(results_dir)
     if not runs.is_finished(run_dir):
         raise ValueError(f'{run_dir} was stopped before its end; the same command goes on.')
-    call('evaluate', *where, '--run=latest', f'--metrics={metrics}', environment=environment)
+    measured = os.path.join(run_dir, 'measured')
+    if not os.path.exists(measured) or files.read(measured).decode() != metrics:  # Else a start for nothing.
+        call('evaluate', *where, '--run=latest', f'--metrics={metrics}', environment=environment)
+        with files.replacing(measured) as partial, open(partial, 'w') as file:
+            file.write(metrics)
     picture = os.path.join(folder, f'{name}.png')
     if not os.path.exists(picture):
         call('generate', 'grid', f'--network={run_dir}', '--seeds=0-31', '--grid=8x4', '--nocaptions', f'--out={picture}',
              environment=environment)
-
-
-def found_run(results_dir):
-    """The run folder that is in a folder of one, or None."""
-    names = [name for name in (os.listdir(results_dir) if os.path.isdir(results_dir) else [])
-             if os.path.isfile(os.path.join(results_dir, name, 'config.json'))]
-    return os.path.join(results_dir, max(names)) if names else None
 
 
 def call(name, *arguments, environment):
@@ -152,7 +149,7 @@ def runs_of(folder, name):
     parent = os.path.join(folder, 'runs')
     seeds = sorted(int(entry.removeprefix(f'{name}-')) for entry in (os.listdir(parent) if os.path.isdir(parent) else [])
                    if entry.startswith(f'{name}-') and entry.removeprefix(f'{name}-').isdecimal())
-    return [run_dir for seed in seeds if (run_dir := found_run(os.path.join(parent, f'{name}-{seed}')))]
+    return [run_dir for seed in seeds if (run_dir := runs.newest(os.path.join(parent, f'{name}-{seed}')))]
 
 
 if __name__ == '__main__':

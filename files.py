@@ -41,6 +41,13 @@ def replacing(path):
             os.remove(partial)
 
 
+def check_exist(*paths):
+    """FileNotFoundError for the first path that is given, not None or '', and leads to nothing."""
+    for path in paths:
+        if path and not os.path.exists(path):
+            raise FileNotFoundError(f'There is no {path}; give what exists.')
+
+
 def check_new(path, overwrite=False):
     """OSError unless a file can be made there: its folder can be written, and no such file exists or `overwrite` is set."""
     if os.path.isdir(path):

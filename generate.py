@@ -16,7 +16,7 @@ from absl import flags
 
 import runs
 from command_line import Command, check_flags, check_given, check_needed
-from files import check_new
+from files import check_exist, check_new
 from official.locate import find_network
 from pictures import videos
 from pictures.pictures import ENDINGS, ending_of, picture_path, save_all, save_npz, save_picture, screen_grid
@@ -100,8 +100,7 @@ def images():
     check_needed('--nearest_features=vgg', FLAGS.nearest_features == 'vgg', ('vgg16', 'cache'))
     chosen, source = selection(), find_network(FLAGS.network, FLAGS.results_dir)
     names = chosen.names()
-    if FLAGS.vgg16 and not os.path.exists(FLAGS.vgg16):
-        raise FileNotFoundError(f'There is no {FLAGS.vgg16}; give what exists.')
+    check_exist(FLAGS.vgg16)
     if FLAGS.nearest:
         kind, path = picture_file()
         targets = [path]

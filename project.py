@@ -55,9 +55,7 @@ def main(argv):
         raise ValueError('What should be projected? Name image files, or a --dataset, or --seeds; one of them.')
     check_needed('--dataset', FLAGS.dataset, ('num_images',))
     check_needed('--distance=lpips', FLAGS.distance == 'lpips', ('lpips', 'vgg16', 'cache'))
-    for path in filter(None, (FLAGS.lpips, FLAGS.vgg16, FLAGS.dataset)):
-        if not os.path.exists(path):
-            raise FileNotFoundError(f'There is no {path}; give what exists.')
+    files.check_exist(FLAGS.lpips, FLAGS.vgg16, FLAGS.dataset)
     source = find_network(FLAGS.network, FLAGS.results_dir)
     chosen = select(FLAGS.seeds, classes=FLAGS['class'].value) if FLAGS.seeds else None
     if chosen:

@@ -95,6 +95,12 @@ def locate(results_dir, run):
     return os.path.join(results_dir, found[-1])
 
 
+def newest(results_dir):
+    """The path of the newest run in a folder of runs, or None."""
+    found = (os.path.join(results_dir, name) for _, name in reversed(_runs(results_dir)))
+    return next((path for path in found if os.path.isfile(os.path.join(path, 'config.json'))), None)
+
+
 def snapshots(run_dir):
     """[(kimg, path)] of a run's network snapshots, oldest first; network-final.h5 has kimg None and comes last."""
     found = [(match[1], match[0]) for match in map(_SNAPSHOT.fullmatch, os.listdir(run_dir)) if match]

@@ -1,13 +1,13 @@
 """Times generation: the shared iterator, the served signatures, and what PNG encoding and freezing change.
 
-    python benchmarks/generate.py [--configs=64,1024] [--seconds=10] [--network=stylegan]
+    python benchmarks/generate.py [--rows=64:64:8,1024:512:4] [--seconds=10] [--network=stylegan]
 
-64: fmap_base 1024, fmap_max 64, minibatch 8. 1024: the default feature maps, minibatch 4. The ways and plain matrix
-products (2048^3, float32, on all cores) take turns, round by round, so that a busy machine slows all of them alike: trust
-the ratios more than the figures. `share` is the rate of G's convolutions and matrix products relative to the plain ones'.
+Rows are resolution:maps:minibatch, fmap_base is 16 maps. The ways and plain matrix products (2048^3, float32, on all cores)
+take turns, round by round, so that a busy machine slows all of them alike: trust the ratios more than the figures. `share` is the rate of G's convolutions and matrix products relative to the plain ones'.
 The last line is JSON.
 """
 import os
+import sys
 
 import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
@@ -24,11 +24,10 @@ from serving.generate import generate_images
 from serving.signatures import signatures
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('configs', ['64', '1024'], 'Which of 64 and 1024 to time; each has a process of its own.')
+flags.DEFINE_list('rows', ['64:64:8', '1024:512:4'], 'What to time, each as resolution:maps:minibatch.')
 flags.DEFINE_string('network', 'progan', 'Kind of the networks.')
 flags.DEFINE_float('seconds', 10.0, 'Time for each way of generating, about.')
-
-CONFIGS = {'64': ({'resolution': 64, 'fmap_base': 1024, 'fmap_max': 64}, 8), '1024': ({'resolution': 1024}, 4)}
+flags.DEFINE_bool('here', False, 'Internal: time the only row in this process.')
 
 
 def ways(Gs, D, minibatch):
@@ -56,13 +55,11 @@ def iterator_rate(Gs, minibatch, seconds, rate):
     return count * minibatch / (time.perf_counter() - start)
 
 
-def measure(name):
-    """Prints the table of one of CONFIGS -> dict of figures."""
-    if name not in CONFIGS:
-        raise ValueError(f'--configs={name} is not known; use {" or ".join(CONFIGS)}.')
-    arguments, minibatch = CONFIGS[name]
-    runtime.suit_threads_to(arguments.get('fmap_max', 512))
-    Gs, D = (network_class(FLAGS.network, role)(**arguments, seed=1) for role in ('G', 'D'))
+def measure(resolution, maps, minibatch):
+    """Prints the table of one row -> dict of figures."""
+    runtime.suit_threads_to(maps)
+    Gs, D = (network_class(FLAGS.network, role)(resolution=resolution, fmap_base=16 * maps, fmap_max=maps, seed=1)
+             for role in ('G', 'D'))
     functions = ways(Gs, D, minibatch) | {'matrix products': sgemm()}
     for function in functions.values():
         function()  # Traces.
@@ -76,7 +73,7 @@ def measure(name):
     rates = {way: minibatch / float(np.median(values)) for way, values in times.items()}
     device = 'GPU' if tf.config.list_physical_devices('GPU') else f'{os.cpu_count()} CPU cores'
     rates['generate_images'] = iterator_rate(Gs, minibatch, FLAGS.seconds, rates['serving_default'])
-    print(f'{name}x{name}, minibatch {minibatch}, {device}, sgemm {sgemm_rate:.0f} GFLOP/s, peak memory '
+    print(f'{resolution}x{resolution}, {maps} maps, minibatch {minibatch}, {device}, sgemm {sgemm_rate:.0f} GFLOP/s, peak memory '
           f'{runtime.peak_memory_mib():.0f} MiB:')
     for way, rate in rates.items():
         print(f'  {way:27s} {rate:9.2f} images/s  {rate / rates["serving_default"]:6.2f} x  share '
@@ -89,15 +86,14 @@ def measure(name):
 
 
 def main(argv):
-    if len(FLAGS.configs) == 1:
-        print(json.dumps({name: measure(name) for name in FLAGS.configs}))
+    if FLAGS.here:
+        print(json.dumps(measure(*map(int, FLAGS.rows[0].split(':')))))
         return
     results = {}
-    for name in FLAGS.configs:  # Each with the threads that suit it.
-        *table, line = in_own_process(__file__, f'--configs={name}', f'--network={FLAGS.network}',
-                                      f'--seconds={FLAGS.seconds}')
+    for row in FLAGS.rows:  # Each with the threads that suit it.
+        *table, line = in_own_process(__file__, *sys.argv[1:], f'--rows={row}', '--here')
         print(*table, sep='\n', flush=True)
-        results |= json.loads(line)
+        results[row] = json.loads(line)
     print(json.dumps(results))
 
 

@@ -2,6 +2,10 @@
 
 sgemm: float32 matrix products 2048^3, as many at once as there are cores, in GFLOP/s. `timed` repeats for a time, so
 that two things can take turns and be compared although a machine is shared.
+
+`--isa=AVX2` shows on a newer processor what an older one does: it is the limit of oneDNN, which computes convolutions and
+matrix products, those of `sgemm` in the same process too. Eigen, which does the rest, was compiled for one set of
+instructions and keeps to no limit.
 """
 import os
 import sys
@@ -13,6 +17,11 @@ import json
 import re
 import statistics
 import subprocess
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum('isa', None, ['SSE41', 'AVX', 'AVX2', 'AVX512_CORE'], 'The newest instructions that oneDNN may use.')
 
 SGEMM_SIZE = 2048
 
@@ -68,7 +77,8 @@ def against_sgemm(step, images, gflop, seconds):
 
 def in_own_process(script, *arguments):
     """Lines that a benchmark prints in a process with threads and peak memory of its own; ValueError when it fails."""
-    result = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
+    limit = {'ONEDNN_MAX_CPU_ISA': FLAGS.isa} if FLAGS.isa else {}
+    result = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, env=os.environ | limit)
     if result.returncode:
         raise ValueError(f'{os.path.basename(script)} {" ".join(arguments)} failed: {result.stderr[-2000:]}')
     return result.stdout.splitlines()

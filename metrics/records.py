@@ -11,7 +11,7 @@ from wording import format_time
 class Records:
     """The records of a file in the order they were added; `settings(spec)` tell those of this evaluation from others."""
 
-    def __init__(self, path, settings):
+    def __init__(self, path, settings=lambda spec: {}):
         self._path, self._settings = path, settings
         self._all = [record for record in json_lines(path, 'seconds') if _is_whole(record)]
 
@@ -19,6 +19,10 @@ class Records:
         """The latest record of a row and spec, or None."""
         wanted = {'row': row, 'nimg': nimg, 'metric': str(spec), **self._settings(spec)}
         return next((record for record in reversed(self._all) if wanted.items() <= record.items()), None)
+
+    def values(self, row):
+        """{column: value} of all that is on record of a row, the latest of each column."""
+        return {name: value for record in self._all if record.get('row') == row for name, value in record['values'].items()}
 
     def curves(self):
         """{(metric, column): {nimg: value}} of all networks on record, the latest value of each moment, moments rising."""

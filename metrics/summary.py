@@ -6,24 +6,25 @@ import os
 import numpy as np
 
 from files import TEXT, json_lines, replacing
+from metrics.records import Records
 
 
 def columns_of(run_dir, snapshot='network-final.h5'):
     """{column: value} of what a run's metrics.jsonl tells last of a snapshot, and 'minutes' of training."""
-    found = {}
-    for record in json_lines(os.path.join(run_dir, 'metrics.jsonl'), 'seconds'):
-        if record.get('row') == snapshot:
-            found |= record['values']
+    found = _records(run_dir).values(snapshot)
     ticks = json_lines(os.path.join(run_dir, 'stats.jsonl'), 'total_sec')
     return found | ({'minutes': ticks[-1]['total_sec'] / 60} if ticks else {})
 
 
 def curve_of(run_dir, column):
     """(kimg, values) of a column over a run's snapshots."""
-    points = {record['nimg'] / 1000: record['values'][column]
-              for record in json_lines(os.path.join(run_dir, 'metrics.jsonl'), 'seconds', 'nimg')
-              if column in record['values']}
-    return [*zip(*sorted(points.items()), strict=True)] or [(), ()]
+    curve = {nimg / 1000: value for (_, name), points in _records(run_dir).curves().items() if name == column
+             for nimg, value in points.items()}
+    return [*curve], [*curve.values()]
+
+
+def _records(run_dir):
+    return Records(os.path.join(run_dir, 'metrics.jsonl'))
 
 
 def cell(values):

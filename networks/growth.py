@@ -65,5 +65,7 @@ def process_reals(images, fade, dtype=tf.float32):
 
 def shape_of(x):
     """The shape of x as ints where they are known and scalar tensors where they are not."""
+    if None not in x.shape:
+        return [*x.shape]
     dynamic = tf.shape(x)
     return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]

@@ -40,15 +40,19 @@ _ARGUMENTS = {
     Generator: _SHARED | {
         'latent_size': (int, 1, 1 << 20),
         'normalize_latents': (bool, False, True),
+        'normalize_labels': (bool, False, True),
+        'use_tanh': (bool, False, True),
         'use_pixelnorm': (bool, False, True),
         'use_leakyrelu': (bool, False, True),
         'pixelnorm_epsilon': ((int, float), 0, 1),
     },
     Discriminator: _SHARED | {'mbstd_group_size': (int, 0, 1 << 16)},
 }
-# Switches of the Theano version's experiments; the published networks have these values.
-_THEANO_FIXED = {'use_batchnorm': False, 'tanh_at_end': None, 'mbstat_func': 'Tstdeps', 'mbstat_avg': 'all',
-                 'mbdisc_kernels': None, 'use_layernorm': False}
+# Switches of the Theano version's experiments; the published networks have these values. What another one means is unknown,
+# or where its arrays are: they have no names, and such layers add some.
+_THEANO_FIXED = {'mbstat_func': 'Tstdeps', 'mbstat_avg': 'all', 'use_batchnorm': False, 'use_layernorm': False,
+                 'mbdisc_kernels': None}
+_THEANO_LAYERS = {'use_batchnorm': 'batch norm', 'use_layernorm': 'layer norm', 'mbdisc_kernels': 'minibatch discrimination'}
 
 
 def functions(name, state):
@@ -95,9 +99,14 @@ def _check_size(source, arguments, stored):
 def _theano_arguments(source, spec):
     for name, value in _THEANO_FIXED.items():
         if name in spec and not (type(spec[name]) is type(value) and spec[name] == value):
+            noun = _THEANO_LAYERS.get(name)
+            why = f', for the arrays of such files have no names, and where those of {noun} are is not known' if noun else ''
             raise ValueError(f'{source} was built with {name} = {short(spec[name])}; only {value!r} can be '
-                             f'imported.')
-    return spec | {'fused_scale': False, 'mbstd_group_size': 16}
+                             f'imported{why}.')
+    tanh = spec.get('tanh_at_end')
+    if tanh is not None and not (type(tanh) in (bool, int, float) and tanh == 1):
+        raise ValueError(f'{source} was built with tanh_at_end = {short(tanh)}; only None and 1.0 can be imported.')
+    return spec | {'fused_scale': False, 'mbstd_group_size': 16, 'normalize_labels': False, 'use_tanh': tanh is not None}
 
 
 def _from_theano(source, stored, network):

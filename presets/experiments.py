@@ -29,12 +29,10 @@ class Experiment:
     source: str = 'Karras et al., 2018'
 
 
-def _growing(kimg):
-    return {'schedule.lod_training_kimg': kimg, 'schedule.lod_transition_kimg': kimg}
-
-
 _FACES = {'data.resolution': 32, 'network.fmap_base': 256, 'network.fmap_max': 64, 'train.total_kimg': 90.0}
-_GROWS = _growing(10.0)
+_GROWS = {'schedule.lod_training_kimg': 10.0, 'schedule.lod_transition_kimg': 10.0}
+_DATA = {'paper': 'celeba', 'small': 'faces32'}
+_METRICS = {'paper': 'swd-16k,msssim-10k', 'small': 'swd-2k,msssim-2k'}
 _SWD = ('SWDx1e3_128', 'SWDx1e3_64', 'SWDx1e3_32', 'SWDx1e3_16', 'SWDx1e3_avg', 'MS-SSIM')
 
 
@@ -54,7 +52,7 @@ TABLE1 = Experiment('CelebA at 128x128, from WGAN-GP to ProGAN step by step', {
     'g': _row('g', '+ pixelwise normalization', (4.06, 3.04, 2.02, 5.13, 3.56, 0.2845)),
     'h': _row('h', 'converged', (2.42, 2.17, 2.24, 4.99, 2.96, 0.2828),
               _GROWS | {'network.fmap_base': 512, 'train.total_kimg': 120.0}),
-}, {'paper': 'swd-16k,msssim-10k', 'small': 'swd-2k,msssim-2k'}, {'paper': 'celeba', 'small': 'faces32'}, _FACES,
+}, _METRICS, _DATA, _FACES,
     source='Karras et al., 2018, table 1, CelebA')
 
 MNIST1K = Experiment('1000 modes of three digits: how many does G cover, and how evenly?', {
@@ -69,11 +67,11 @@ LSGAN = Experiment('least squares with and without adaptive noise in D, beside W
     'wgan-gp': Row('WGAN-GP', 'table1-g', _GROWS),
     'lsgan': Row('LSGAN, adaptive noise', 'table1-g,lsgan', _GROWS),
     'lsgan-bare': Row('LSGAN without noise', 'table1-g,lsgan', _GROWS, {'loss.noise_weight': 0.0}),
-}, {'paper': 'swd-16k,msssim-10k', 'small': 'swd-2k,msssim-2k'}, {'paper': 'celeba', 'small': 'faces32'}, _FACES)
+}, _METRICS, _DATA, _FACES)
 
 GROWING = Experiment('growing against all layers from the start, the same images', {
     'growing': Row('growing from 4x4', 'table1-g', _GROWS),
     'all-layers': Row('all layers from the start', 'table1-g,nogrowing'),
-}, {'paper': 'swd-16k', 'small': 'swd-2k'}, {'paper': 'celeba', 'small': 'faces32'}, _FACES)
+}, {'paper': 'swd-16k', 'small': 'swd-2k'}, _DATA, _FACES)
 
 EXPERIMENTS = {'table1': TABLE1, 'mnist1k': MNIST1K, 'lsgan': LSGAN, 'growing': GROWING}

@@ -30,7 +30,7 @@ def test_a_row_is_trained_and_measured_once_and_goes_on_where_it_was_stopped(com
 
     written = (run / 'network-final.h5').stat().st_mtime_ns
     (run / 'finished').unlink()  # As if it had been killed before its end was told.
-    assert command('experiments.py', *arguments).splitlines()[1].split()[:5] == told.splitlines()[1].split()[:5]
+    assert command('experiments.py', *arguments).splitlines()[2].split()[:5] == told.splitlines()[2].split()[:5]
     assert (run / 'finished').exists() and len([*run.parent.iterdir()]) == 1
     again = (run / 'network-final.h5').stat().st_mtime_ns
     command('experiments.py', *arguments, '--norun')

@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from reference_pickles import tiny_stylegan2
 from style_runs import SMALL, check_imported, check_scored, check_served, train_whole_and_resumed
+from workers import check_workers
 
 from networks.snapshot import Snapshot, load_snapshot
 from serving.generate import generate_images
@@ -53,8 +54,8 @@ def test_an_official_file_is_taken_by_commands(command, tmp_path):
 class Setup(style_runs.Setup):
     """At 8x8."""
 
-    def __init__(self, data_dir, devices=1, names=('stylegan2-f',), precision='float32', overrides=()):
-        super().__init__(data_dir, names, 8, devices, precision, overrides)
+    def __init__(self, data_dir, devices=1, names=('stylegan2-f',), precision='float32', overrides=(), strategy=None):
+        super().__init__(data_dir, names, 8, devices, precision, overrides, strategy)
 
     def run(self, slices=1, level=0, fade=0.0):
         """-> {statistic: value} of the first round, in which all is due."""
@@ -77,6 +78,11 @@ def test_devices_and_slices_train_as_one_whole(data_dir, whole, devices, slices)
     assert_allclose([*other.run(slices).values()], [*told.values()], rtol=1e-4, atol=1e-4)
     for name, value in expected.items():
         assert_allclose(other.values[name], value, atol=2e-5, err_msg=name)
+
+
+def test_two_worker_processes_train_as_one_whole(data_dir, whole, tmp_path):
+    check_workers('from tests.commands.test_stylegan2_run import ALONE, Setup; setup = Setup(data_dir, strategy=strategy, '
+                  'overrides=ALONE); setup.run(); found = setup.values', whole[1], data_dir, tmp_path, atol=2e-5)
 
 
 def test_the_mean_of_path_lengths_follows_all_devices_and_slices_and_only_where_it_is_due(data_dir):

@@ -5,6 +5,7 @@ import style_runs
 from numpy.testing import assert_allclose, assert_array_equal
 from reference_pickles import tiny_stylegan
 from style_runs import SMALL, check_imported, check_scored, check_served, train_whole_and_resumed, values
+from workers import check_workers
 
 from networks.snapshot import Snapshot
 from training.start import start_from
@@ -45,8 +46,8 @@ def test_an_official_file_is_taken_by_commands(command, run_command, tmp_path):
 class Setup(style_runs.Setup):
     """At 16x16; of a constant image, which instance norm makes 0, and of no noise most gradients would be rounding."""
 
-    def __init__(self, data_dir, devices=1, loss='logistic', precision='float32', overrides=()):
-        super().__init__(data_dir, ['stylegan-1gpu', loss], 16, devices, precision, overrides)
+    def __init__(self, data_dir, devices=1, loss='logistic', precision='float32', overrides=(), strategy=None):
+        super().__init__(data_dir, ['stylegan-1gpu', loss], 16, devices, precision, overrides, strategy)
         with self.strategy.scope():
             for name, variable in self.state.G.variables_at(0).items():
                 if name.endswith(('const', 'Noise/weight')):
@@ -56,14 +57,27 @@ class Setup(style_runs.Setup):
         return [sums.values.numpy() / sums.counts for sums in self.rounds(count, level, fade, slices)]
 
 
+ALONE = ['network.mbstd_group_size=1']
+
+
+@pytest.fixture(scope='module')
+def whole(data_dir):
+    setup = Setup(data_dir, overrides=ALONE)
+    return setup.run(2), setup.values
+
+
 @pytest.mark.parametrize('devices, slices', [(2, 1), (1, 2)])
-def test_devices_and_slices_train_as_one_whole(data_dir, devices, slices):
-    one, other = Setup(data_dir, overrides=['network.mbstd_group_size=1']), Setup(
-        data_dir, devices, overrides=['network.mbstd_group_size=1'])
-    assert_allclose(other.run(2, slices=slices), one.run(2), rtol=1e-4, atol=1e-4)
-    for name, value in one.values.items():
+def test_devices_and_slices_train_as_one_whole(data_dir, whole, devices, slices):
+    other, (told, expected) = Setup(data_dir, devices, overrides=ALONE), whole
+    assert_allclose(other.run(2, slices=slices), told, rtol=1e-4, atol=1e-4)
+    for name, value in expected.items():
         assert_allclose(other.values[name], value, atol=2e-5, err_msg=name)
-    assert_array_equal(one.values['Gs/G_synthesis/noise3'], one.values['G/G_synthesis/noise3'])
+    assert_array_equal(expected['Gs/G_synthesis/noise3'], expected['G/G_synthesis/noise3'])
+
+
+def test_two_worker_processes_train_as_one_whole(data_dir, whole, tmp_path):
+    check_workers('from tests.commands.test_stylegan_run import ALONE, Setup; setup = Setup(data_dir, strategy=strategy, '
+                  'overrides=ALONE); setup.run(2); found = setup.values', whole[1], data_dir, tmp_path, atol=2e-5)
 
 
 @pytest.mark.parametrize('precision', ['mixed_float16', 'mixed_bfloat16'])

@@ -155,8 +155,8 @@ def theano_state(network, arguments, lod=0.0):
     }
 
 
-def tiny(layout='tensorflow', protocol=4, lod=0.0, resolution=4, label_size=0, use_wscale=True, seed=1):
-    """A whole file of small random networks -> (bytes, (G, D))."""
+def tiny(layout='tensorflow', protocol=4, lod=0.0, resolution=4, label_size=0, use_wscale=True, use_tanh=False, seed=1):
+    """A whole file of small random networks -> (bytes, (G, D)); only the Theano version knows `use_tanh`."""
     arguments = {
         'resolution': resolution,
         'num_channels': 3,
@@ -167,11 +167,11 @@ def tiny(layout='tensorflow', protocol=4, lod=0.0, resolution=4, label_size=0, u
         'use_wscale': use_wscale,
     }
     theano = layout == 'theano'
-    G = Generator(**arguments, fused_scale=not theano, seed=seed)
+    G = Generator(**arguments, fused_scale=not theano, normalize_labels=not theano, use_tanh=use_tanh, seed=seed)
     D = Discriminator(**arguments, fused_scale=not theano, mbstd_group_size=16 if theano else 4, seed=seed)
     for i, variable in enumerate([*G.trainable_variables, *D.trainable_variables]):
         if variable.name == 'bias':
             variable.assign(np.random.RandomState(i).randn(*variable.shape))
     state, module = (theano_state, 'network') if theano else (tensorflow_state, 'tfutil')
-    states = [state(network, arguments, lod) for network in (G, D, G)]
+    states = [state(network, arguments | ({'tanh_at_end': 1.0} if use_tanh else {}), lod) for network in (G, D, G)]
     return pickled(states, module, protocol), (G, D)

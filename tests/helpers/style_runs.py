@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from small_inception import small_graph
+from step_setup import cpus
 
 from config import resolve
 from data.pipeline import batches
@@ -77,10 +78,9 @@ def check_imported(command, data, average, folder):
 class Setup:
     """A small run on 'blobs' under a strategy, without the loop; a minibatch of 16, one round at a time."""
 
-    def __init__(self, data_dir, names, resolution, devices=1, precision='float32', overrides=()):
+    def __init__(self, data_dir, names, resolution, devices=1, precision='float32', overrides=(), strategy=None):
         self.config = config = resolve([*names, 'cond'], [*NETWORK, *overrides])
-        cpus = [f'CPU:{i}' for i in range(devices)]
-        self.strategy = tf.distribute.MirroredStrategy(cpus, tf.distribute.ReductionToOneDevice())
+        self.strategy = strategy or cpus(devices)
         self.dataset = Dataset(data_dir / 'blobs', resolution)
         self.schedule = Schedule(resolution, devices, Gs_decay=0.9, **dataclasses.asdict(config.schedule))
         with self.strategy.scope():

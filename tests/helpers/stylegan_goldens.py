@@ -49,9 +49,9 @@ def fixed_draws(G, latents, level, mix=None, cutoff=None, factors=None, of_lengt
             return tf.constant(latents if mix is None else mix)
         if stream == _DIRECTIONS:
             return directions
-        noise = tf.transpose(G.noise[stream - _NOISE].value, [0, 2, 3, 1])
-        assert shape == noise.shape[1:]
-        return noise
+        assert stream == _NOISE
+        stored = tf.concat([tf.reshape(noise.value, [1, -1]) for noise in G.noise], axis=1)
+        return stored[:, :shape[0]]
 
     def shared(stream, shape):
         assert stream == _CUTOFF

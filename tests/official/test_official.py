@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from malicious_pickles import MALICIOUS
 from places import ROOT, TESTS
-from reference_pickles import pickled, tensorflow_state, tiny
+from reference_pickles import pickled, tensorflow_state, theano_state, tiny
 
 import runtime
 from networks.snapshot import load_snapshot, save_snapshot
@@ -119,6 +119,27 @@ def test_unpublished_theano_switches_are_refused_by_name(tmp_path):
     load_official(_write(tmp_path, spoilt), names=())  # Absent switches have their only value.
     with pytest.raises(ValueError, match='mbstat_func = .Tstdepz'):
         load_official(_write(tmp_path, data.replace(b'Tstdeps', b'Tstdepz')), names=())
+
+
+@pytest.mark.parametrize('network, name, value, sentence', [
+    ('G', 'use_batchnorm', True, 'use_batchnorm = True; only False .* where those of batch norm are is not known'),
+    ('D', 'use_layernorm', True, 'use_layernorm = True; .* layer norm'),
+    ('D', 'mbdisc_kernels', 100, 'mbdisc_kernels = 100; only None .* minibatch discrimination'),
+    ('G', 'tanh_at_end', 0.5, 'tanh_at_end = 0.5; only None and 1.0')])
+def test_theano_layers_whose_place_is_unknown_are_refused_by_name(tmp_path, network, name, value, sentence):
+    _, (G, D) = tiny('theano', protocol=2)
+    states = [theano_state(made, {'resolution': 4, 'num_channels': 3, 'fmap_base': 16, 'fmap_max': 4}) for made in (G, D, G)]
+    states['GD'.index(network)]['build_func_spec'][name] = value
+    with pytest.raises(ValueError, match=sentence):
+        load_official(_write(tmp_path, pickled(states, 'network', 2)))
+
+
+def test_theano_networks_with_tanh_and_labels_keep_both_to_themselves(tmp_path):
+    data, (G, _) = tiny('theano', protocol=2, resolution=8, label_size=3, use_tanh=True)
+    imported, latents, labels = load_official(_write(tmp_path, data)).Gs, np.ones([2, 4], 'f'), np.eye(3, dtype='f')[:2]
+    images = imported.generate(latents, labels)
+    assert np.abs(images).max() < 1
+    np.testing.assert_allclose(images, G.generate(latents, labels), atol=1e-6)  # tanh, and latents normalized without labels
 
 
 @pytest.mark.parametrize('data, sentence', [

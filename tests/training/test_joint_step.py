@@ -4,9 +4,9 @@ import pytest
 import tensorflow as tf
 from in_process import check_resumed, statistics
 from numpy.testing import assert_allclose, assert_array_equal
+from step_setup import Setup, cpus
 
 from presets.joint import Loss
-from tests.training.test_step import Setup, cpus
 from training.draws import Draws
 from training.objectives.joint import Joint
 from training.objectives.objective import Element, Update

@@ -1,71 +1,16 @@
-import dataclasses
-import json
-import os
 import resource
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
-from places import ROOT
-from ports import free_ports
+from step_setup import Setup, cpus
 from toy_method import Hinge, Loss
+from workers import check_workers
 
-from config import resolve
 from data.pipeline import batches
-from data.tfrecords import Dataset
-from training.devices import POLICIES
-from training.objectives.wgan_gp import WGANGP
 from training.schedule import Phase
-from training.state import make_state
-from training.step import Iteration
-
-SMALL = ['network.fmap_base=64', 'network.fmap_max=8', 'optimizer.initial_loss_scale=1024.0']
-
-
-class Setup:
-    """A small run on 'blobs' under a strategy, without the loop."""
-
-    def __init__(self, data_dir, strategy=None, precision='fp32', mbstd_group_size=1, rounds=2, jit=False, D_repeats=1,
-                 objective=None):
-        config = resolve(['demo'], [*SMALL, f'network.mbstd_group_size={mbstd_group_size}'])
-        self.strategy = strategy or tf.distribute.get_strategy()
-        self.dataset = Dataset(data_dir / 'blobs')
-        with self.strategy.scope():
-            self.state = make_state(self.dataset, config.network, POLICIES[precision], 7,
-                                    **dataclasses.asdict(config.optimizer))
-            objective = objective or WGANGP(config.loss, self.state.D.num_logits, D_repeats)
-        self.iteration = Iteration(self.strategy, self.state, objective, seed=3, rounds=rounds, jit=jit)
-        self.minibatches = rounds * self.iteration.minibatches
-        self.nimg = 0
-
-    def run(self, count, level=1, fade=0.5, minibatch=8, learning_rate=0.001, slices=1):
-        """Runs iterations -> {statistic: [value of each]}."""
-        stream = iter(self.strategy.distribute_datasets_from_function(lambda context: batches(
-            self.dataset, level, minibatch, self.minibatches, self.nimg, 5, True, context)))
-        phase = Phase(level + fade, level, self.dataset.resolution >> level, minibatch, learning_rate, learning_rate, 1,
-                      Gs_decay=0.9, slices=slices)
-        rows = []
-        for _ in range(count):
-            sums = self.iteration(next(stream), self.nimg, phase)
-            rows.append(sums.values.numpy() / sums.counts)
-            self.nimg += minibatch * self.minibatches
-        return dict(zip(self.iteration.names, np.transpose(rows), strict=True))
-
-    def variables(self):
-        return {f'{name}/{key}': variable for name in ('G', 'D', 'Gs')
-                for key, variable in getattr(self.state, name).named_variables().items()}
-
-    def weights(self):
-        return {name: variable.numpy() for name, variable in self.variables().items()}
-
-
-def cpus(count):
-    # Collectives allow groups of one size only in a process; copying to one device has no such limit.
-    return tf.distribute.MirroredStrategy([f'CPU:{i}' for i in range(count)], tf.distribute.ReductionToOneDevice())
 
 
 @pytest.mark.parametrize('devices', [2, 4])
@@ -79,24 +24,10 @@ def test_several_devices_train_as_one_with_the_same_global_batch(data_dir, devic
 
 
 def test_two_worker_processes_end_with_the_weights_of_one_device(data_dir, tmp_path):
-    script = ("import sys; sys.path[:0] = ['.', 'tests/helpers']; import pathlib, runtime, numpy as np, tensorflow as tf; "
-              "strategy = tf.distribute.MultiWorkerMirroredStrategy(); from tests.training.test_step import Setup; "
-              "setup = Setup(pathlib.Path(sys.argv[1]), strategy); setup.run(3); np.savez(sys.argv[2], **setup.weights())")
-    cluster = {'worker': [f'localhost:{port}' for port in free_ports(2)]}
-    files = [tmp_path / f'worker{index}.npz' for index in range(2)]
-    workers = [subprocess.Popen(
-        [sys.executable, '-c', script, data_dir, file], cwd=ROOT,
-        stderr=subprocess.PIPE, text=True, env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'TF_CONFIG': json.dumps(
-            {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})}) for index, file in enumerate(files)]
-    for worker in workers:
-        _, error = worker.communicate(timeout=600)
-        assert worker.returncode == 0, error
     one = Setup(data_dir)
     one.run(3)
-    first, second = np.load(files[0]), np.load(files[1])
-    for name, weight in one.weights().items():
-        assert first[name].tobytes() == second[name].tobytes(), name
-        assert_allclose(first[name], weight, atol=1e-5, err_msg=name)
+    check_workers('from step_setup import Setup; setup = Setup(data_dir, strategy); setup.run(3); found = setup.weights()',
+                  one.weights(), data_dir, tmp_path)
 
 
 def test_all_replicas_hold_the_same_weights(data_dir):
