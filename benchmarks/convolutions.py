@@ -9,7 +9,7 @@ import runtime  # isort: skip (it must come before TensorFlow)
 import json
 import time
 
-from machine import sgemm, sgemm_gflops
+from machine import limit_isa, sgemm, sgemm_gflops
 
 COUNT = 8
 # Images, pixels, maps in, maps out, kernel size, stride: what the step runs most of.
@@ -51,6 +51,7 @@ def kinds(n, size, inputs, outputs, kernel, stride):
 
 
 def main(argv):
+    limit_isa()
     runtime.suit_threads_to(64)
     rate, rows = sgemm_gflops(best(sgemm(), 2)), []
     print(f'sgemm {rate:.0f} GFLOP/s; shares of it:')

@@ -2,9 +2,9 @@
 
     python benchmarks/generate.py [--rows=64:64:8,1024:512:4] [--seconds=10] [--network=stylegan]
 
-Rows are resolution:maps:minibatch, fmap_base is 16 maps. The ways and plain matrix products (2048^3, float32, on all cores)
-take turns, round by round, so that a busy machine slows all of them alike: trust the ratios more than the figures. `share` is the rate of G's convolutions and matrix products relative to the plain ones'.
-The last line is JSON.
+Rows are resolution:maps:minibatch, fmap_base is 16 maps. The ways and plain matrix products (2048^3, float32, on all
+cores) take turns, round by round, so that a busy machine slows all of them alike: trust the ratios more than the figures.
+`share` is the rate of G's convolutions and matrix products relative to the plain ones'. The last line is JSON.
 """
 import os
 import sys
@@ -17,7 +17,7 @@ import time
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from machine import forward_gflop, in_own_process, sgemm, sgemm_gflops
+from machine import forward_gflop, in_own_process, limit_isa, sgemm, sgemm_gflops
 
 from networks.architectures import network_class
 from serving.generate import generate_images
@@ -73,8 +73,8 @@ def measure(resolution, maps, minibatch):
     rates = {way: minibatch / float(np.median(values)) for way, values in times.items()}
     device = 'GPU' if tf.config.list_physical_devices('GPU') else f'{os.cpu_count()} CPU cores'
     rates['generate_images'] = iterator_rate(Gs, minibatch, FLAGS.seconds, rates['serving_default'])
-    print(f'{resolution}x{resolution}, {maps} maps, minibatch {minibatch}, {device}, sgemm {sgemm_rate:.0f} GFLOP/s, peak memory '
-          f'{runtime.peak_memory_mib():.0f} MiB:')
+    print(f'{resolution}x{resolution}, {maps} maps, minibatch {minibatch}, {device}, sgemm {sgemm_rate:.0f} GFLOP/s, peak '
+          f'memory {runtime.peak_memory_mib():.0f} MiB:')
     for way, rate in rates.items():
         print(f'  {way:27s} {rate:9.2f} images/s  {rate / rates["serving_default"]:6.2f} x  share '
               f'{rate * forward_gflop(Gs, 0) / sgemm_rate:.2f}')
@@ -86,6 +86,7 @@ def measure(resolution, maps, minibatch):
 
 
 def main(argv):
+    limit_isa()
     if FLAGS.here:
         print(json.dumps(measure(*map(int, FLAGS.rows[0].split(':')))))
         return

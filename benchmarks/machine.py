@@ -26,6 +26,12 @@ flags.DEFINE_enum('isa', None, ['SSE41', 'AVX', 'AVX2', 'AVX512_CORE'], 'The new
 SGEMM_SIZE = 2048
 
 
+def limit_isa():
+    """Follows --isa, in this process, if nothing was computed yet, and in those that it starts."""
+    if FLAGS.isa:
+        os.environ['ONEDNN_MAX_CPU_ISA'] = FLAGS.isa
+
+
 def sgemm():
     """A function that computes the products once with TensorFlow, as the networks do, and `sgemm_rate` of its time."""
     import tensorflow as tf
@@ -77,8 +83,7 @@ def against_sgemm(step, images, gflop, seconds):
 
 def in_own_process(script, *arguments):
     """Lines that a benchmark prints in a process with threads and peak memory of its own; ValueError when it fails."""
-    limit = {'ONEDNN_MAX_CPU_ISA': FLAGS.isa} if FLAGS.isa else {}
-    result = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, env=os.environ | limit)
+    result = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
     if result.returncode:
         raise ValueError(f'{os.path.basename(script)} {" ".join(arguments)} failed: {result.stderr[-2000:]}')
     return result.stdout.splitlines()
@@ -115,6 +120,7 @@ def round_gflop(G, D, level, G_passes=4, D_passes=14):
 
 
 def main(argv):
+    limit_isa()
     import numpy as np
     block = np.ones(2 ** 26, np.uint8)
     row = {'cores': os.cpu_count(), 'sgemm_gflops': sgemm_gflops(timed(sgemm(), 3)),

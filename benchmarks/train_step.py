@@ -28,7 +28,7 @@ import time
 
 import numpy as np
 from absl import flags
-from machine import against_sgemm, in_own_process, round_gflop, timed
+from machine import against_sgemm, in_own_process, limit_isa, round_gflop, timed
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('rows', ['4:64:16', '8:64:16', '16:64:16', '32:64:16', '64:64:16', '16:512:8', '32:512:8', '256:64:8',
@@ -47,6 +47,7 @@ STARTED = time.perf_counter()
 
 
 def main(argv):
+    limit_isa()
     if FLAGS.dataset:
         print(json.dumps(measure(*(int(part) for part in FLAGS.rows[0].split(':')), FLAGS.dataset)))
         return

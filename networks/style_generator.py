@@ -193,7 +193,7 @@ class StyleGenerator(GeneratorNetwork):
     def training_synthesis(self, w, draws, level, fade, run):
         """Images of w with fresh noise as `draws` say."""
         sizes = self.noise_sizes_at(level)
-        # Drawn at once: a call for each map took a tenth of the graph.
+        # Drawn at once: a call for each map took a sixteenth of the graph.
         numbers = draws.normal(_NOISE, [sum(size ** 2 for size in sizes)]) if sizes else None
         return self.synthesize(w, level, fade, run, styles.noise_maps(numbers, sizes) if sizes else ())
 
