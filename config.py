@@ -26,6 +26,7 @@ class DataConfig:
     name: str = 'digits'                 # Folder of the data set in it, or 'syn1024rgb': black images, no files.
     resolution: int | None = ruled(None, most=2 ** 14)  # Train at a lower resolution than the data set holds; None: its own.
     label_size: int | str = or_zero(0)   # Label components to train with: 0 none, 1 the first, 'full' all.
+    max_images: int | None = ruled(None, most=2 ** 30)  # Train with only so many, the first of the files; None: all.
     mirror: bool = False                 # Flip each image left-right with probability 0.5.
 
 

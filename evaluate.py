@@ -124,7 +124,7 @@ def reals_of_run(run_dir):
     import config as configs
     from data.tfrecords import open_dataset
     data = configs.load(os.path.join(run_dir, 'config.json')).data
-    return open_dataset(data.dir, data.name, data.resolution, data.label_size), data.mirror
+    return open_dataset(data.dir, data.name, data.resolution, data.label_size, data.max_images), data.mirror
 
 
 def score_images(specs, held):

@@ -49,7 +49,7 @@ def main(argv):
     data, dataset = config.data, None
     if not FLAGS.dry_run:  # A plan needs none.
         make_missing(data.dir, data.name)
-        dataset = open_dataset(data.dir, data.name, data.resolution, data.label_size)
+        dataset = open_dataset(data.dir, data.name, data.resolution, data.label_size, data.max_images)
     one_device = config.train.devices == 1 and not FLAGS.cpu_devices and not FLAGS.cluster and 'TF_CONFIG' not in os.environ
     runtime.suit_threads_to(config.network.fmap_max, one_device)
     from training import describe, devices, loop  # Only now: they import TensorFlow.

@@ -68,14 +68,15 @@ def classes_line(names):
 
 
 class Dataset:
-    """The images and labels of the data set folder `path`, opened at its own or at a lower `resolution`.
+    """The images and labels of the data set folder `path`, opened at its own or at a lower `resolution`; the first
+    `max_images` of them, if that is given.
 
     Attributes: name, resolution, num_channels, num_images, label_size, labels (float32 [N, label_size]), class_names (of
     each component of the labels, or None). `label_size` is 'full' for the labels as they are, 1 for their first component
     only, 0 for none.
     """
 
-    def __init__(self, path, resolution=None, label_size='full'):
+    def __init__(self, path, resolution=None, label_size='full', max_images=None):
         self.name = os.path.basename(os.path.abspath(path))
         self._path, (self._prefix, found) = path, _find_levels(path)
         self.resolution = resolution or 2 ** max(found)
@@ -100,7 +101,8 @@ class Dataset:
         if self.num_channels not in (1, 3):
             raise ValueError(f"'{first.path}' holds images of {self.num_channels} channels; "
                              'expected 1 (gray) or 3 (RGB).')
-        self.labels = self._read_labels(label_size)
+        self.labels = self._read_labels(label_size)[:max_images]
+        self.num_images = len(self.labels)
         self.label_size = self.labels.shape[1]
         self.class_names = self._read_class_names() if label_size == 'full' else None
         if self.class_names and len(self.class_names) != self.label_size:
@@ -122,7 +124,8 @@ class Dataset:
         times = {name: time for name, _, time in facts}
         if times.get(manifest_file(self._prefix)) == max(times.values()):
             facts = self._manifest()
-        return fingerprint([self.resolution, facts])
+        all_of_them = self.num_images == self._levels[0].num_images
+        return fingerprint([self.resolution, facts] if all_of_them else [self.resolution, facts, self.num_images])
 
     def _manifest(self):
         """Lines of the manifest; none if there is none."""
@@ -195,11 +198,11 @@ class SyntheticDataset:
         return np.zeros([len(indices), self.num_channels, side, side], np.uint8)
 
 
-def open_dataset(folder, name, resolution=None, label_size='full'):
+def open_dataset(folder, name, resolution=None, label_size='full', max_images=None):
     """Opens the data set `name` in `folder`; 'syn1024rgb' is synthetic and needs no files."""
     if name == 'syn1024rgb':
         return SyntheticDataset(resolution or 1024)
-    return Dataset(os.path.join(folder, name), resolution, label_size)
+    return Dataset(os.path.join(folder, name), resolution, label_size, max_images)
 
 
 def _find_levels(path):

@@ -31,7 +31,7 @@ def plan(config, init_from=None):
 def planned_dataset(data):
     """The data set of a config, or black images of its published shape; lines that say so."""
     try:
-        return open_dataset(data.dir, data.name, data.resolution, data.label_size), []
+        return open_dataset(data.dir, data.name, data.resolution, data.label_size, data.max_images), []
     except FileNotFoundError as error:
         if data.name not in SHAPES or os.path.exists(os.path.join(data.dir, data.name)):
             raise

@@ -33,7 +33,7 @@ def build(config, strategy, init_from=None, dataset=None, devices=None):
     of `devices` of a plan stand for those of the config and the strategy.
     """
     data, options = config.data, config.train
-    dataset = dataset or open_dataset(data.dir, data.name, data.resolution, data.label_size)
+    dataset = dataset or open_dataset(data.dir, data.name, data.resolution, data.label_size, data.max_images)
     devices = devices or strategy.num_replicas_in_sync
     if data.label_size and not dataset.label_size:
         raise ValueError(f"The run trains with labels, but data set '{data.name}' has none; drop cond from --config.")

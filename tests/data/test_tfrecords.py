@@ -97,6 +97,13 @@ def test_lower_resolution_and_fewer_labels(golden):
     assert Dataset(GOLDENS / 'tfr32', label_size=0).labels.shape == (100, 0)
 
 
+def test_the_first_so_many_images_are_a_data_set_of_their_own(golden):
+    dataset, whole = Dataset(GOLDENS / 'tfr32', max_images=30), Dataset(GOLDENS / 'tfr32')
+    assert dataset.num_images == 30 and Dataset(GOLDENS / 'tfr32', max_images=101).num_images == 100
+    assert_array_equal(dataset.labels, golden[1][:30])
+    assert dataset.fingerprint() != whole.fingerprint() == Dataset(GOLDENS / 'tfr32', max_images=100).fingerprint()
+
+
 @pytest.mark.parametrize('irregular', [range(100), range(1, 100, 3), [40, 41]])
 def test_records_of_other_lengths_and_layouts_are_found(copy, golden, irregular):
     images = list(pyramid(golden[0]))[1]
