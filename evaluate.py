@@ -76,8 +76,8 @@ def main(argv):
 
 def located():
     """(paths, run_dir): the snapshots to score, newest first, and the folder they are in; OSError for what is not there."""
-    check_exist(FLAGS.real, FLAGS.fake, FLAGS.inception, FLAGS.vgg16, FLAGS.lpips, FLAGS.classifiers, FLAGS.mnist,
-                FLAGS.statistics)
+    check_exist(**{name: FLAGS[name].value for name in (
+        'real', 'fake', 'inception', 'vgg16', 'lpips', 'classifiers', 'mnist', 'statistics')})
     if FLAGS.save_statistics:
         check_new(FLAGS.save_statistics, overwrite=True)  # As the table: the same command again goes on after a stop.
     check_folder(FLAGS.output_dir or '.')

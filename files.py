@@ -41,11 +41,11 @@ def replacing(path):
             os.remove(partial)
 
 
-def check_exist(*paths):
-    """FileNotFoundError for the first path that is given, not None or '', and leads to nothing."""
-    for path in paths:
+def check_exist(**paths):
+    """FileNotFoundError for the first path {flag: path} that is given, not None or '', and leads to nothing."""
+    for flag, path in paths.items():
         if path and not os.path.exists(path):
-            raise FileNotFoundError(f'There is no {path}; give what exists.')
+            raise FileNotFoundError(f'There is no {path}; give --{flag} what exists.')
 
 
 def check_new(path, overwrite=False):

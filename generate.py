@@ -25,7 +25,7 @@ from progress import progress
 from serving import figures, styles
 from serving.latents import SeededNoise, captions_of, parse_integers, parse_numbers, walk
 from serving.selection import Selection, select
-from wording import counted
+from wording import counted, did_you_mean
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('network', None, 'A snapshot .h5, an official .pkl, or a run by folder, number, name or latest.')
@@ -88,7 +88,8 @@ OPTIONS = ('truncation', 'truncation_cutoff', 'noise')  # Flags that only some a
 
 def main(argv):
     if len(argv) != 2 or argv[1] not in COMMANDS:
-        raise ValueError(f'What should be made? Use: generate.py {"|".join(COMMANDS)} --network=NET --out=PATH.')
+        raise ValueError(f'What should be made? Use: generate.py {"|".join(COMMANDS)} --network=NET --out=PATH'
+                         f'{did_you_mean(argv[1], COMMANDS) if len(argv) == 2 else ""}.')
     check_flags(argv[1], COMMANDS)
     check_given('network', 'out')
     FUNCTIONS[argv[1]]()
@@ -100,7 +101,7 @@ def images():
     check_needed('--nearest_features=vgg', FLAGS.nearest_features == 'vgg', ('vgg16', 'cache'))
     chosen, source = selection(), find_network(FLAGS.network, FLAGS.results_dir)
     names = chosen.names()
-    check_exist(FLAGS.vgg16)
+    check_exist(vgg16=FLAGS.vgg16)
     if FLAGS.nearest:
         kind, path = picture_file()
         targets = [path]
@@ -146,6 +147,9 @@ def grid():
     kind, path = picture_file()
     if columns * rows < n:
         raise ValueError(f'A grid of {columns}x{rows} has no room for {n} images.')
+    if columns * (rows - 1) >= n:
+        raise ValueError(f'A grid of {columns}x{rows} needs more than {columns * (rows - 1)} images, but {n} were asked '
+                         f'for.')
     check_new(path, FLAGS.overwrite)
 
     Gs = load_Gs(source)
@@ -160,7 +164,7 @@ def video():
     in_w = FLAGS.w or FLAGS.walk == 'w'
     if FLAGS['walk'].present and FLAGS.w:
         raise ValueError('--w says what the video walks through; leave out --walk.')
-    check_needed('--walk=w', in_w and not FLAGS.w, ('step_sec',))
+    check_needed('--walk=w, from w to w of seeds', in_w and not FLAGS.w, ('step_sec',))
     check_needed('--walk=z', not in_w, ('smoothing',))
     check_w_flags()
     path, source = video_file(), find_network(FLAGS.network, FLAGS.results_dir)

@@ -30,6 +30,10 @@ def grade_digits():
     run_dir = runs.locate(FLAGS.results_dir, FLAGS.run)
     data = configs.load(f'{run_dir}/config.json').data
     Gs = load_network(run_dir, names=['Gs']).Gs
+    if Gs.label_size < 2 or FLAGS.num_images < 2 * Gs.label_size:
+        raise ValueError(f'{run_dir} makes images of {Gs.label_size} classes, and --num_images={FLAGS.num_images}; expected '
+                         f'is a network of several, as that of train.py --config=demo, and two images of each or more. '
+                         f'Another run: --run; mixed styles: --demo=styles.')
     dataset = open_dataset(data.dir, data.name)
     reals, real_classes = dataset.read(0, np.arange(dataset.num_images)), np.argmax(dataset.labels, axis=1)
 

@@ -55,7 +55,7 @@ def main(argv):
         raise ValueError('What should be projected? Name image files, or a --dataset, or --seeds; one of them.')
     check_needed('--dataset', FLAGS.dataset, ('num_images',))
     check_needed('--distance=lpips', FLAGS.distance == 'lpips', ('lpips', 'vgg16', 'cache'))
-    files.check_exist(FLAGS.lpips, FLAGS.vgg16, FLAGS.dataset)
+    files.check_exist(lpips=FLAGS.lpips, vgg16=FLAGS.vgg16, dataset=FLAGS.dataset)
     source = find_network(FLAGS.network, FLAGS.results_dir)
     chosen = select(FLAGS.seeds, classes=FLAGS['class'].value) if FLAGS.seeds else None
     if chosen:
@@ -119,7 +119,10 @@ def project(source, names, pictures, chosen):
         from metrics.judges import open_lpips
         from metrics.lpips import check_size
         check_size(targets[0][None])
-        distance = open_lpips({'lpips': FLAGS.lpips, 'vgg16': FLAGS.vgg16}, FLAGS.cache or default_cache())
+        try:
+            distance = open_lpips({'lpips': FLAGS.lpips, 'vgg16': FLAGS.vgg16}, FLAGS.cache or default_cache())
+        except OSError as error:
+            raise OSError(f'{error} Or compare pixels with --distance=pixels.') from error
     wanted = [i for i, name in enumerate(names) if not (FLAGS.resume and is_done(space, name))]
     if len(wanted) < len(names):
         logging.info('%d of %d images are projected already', len(names) - len(wanted), len(names))
@@ -140,7 +143,7 @@ def check_picture(Gs, name, picture):
     if (channels, height, width) != (Gs.num_channels, Gs.resolution, Gs.resolution):
         kind, wanted = ('gray' if count == 1 else 'RGB' for count in (channels, Gs.num_channels))
         raise ValueError(f'{name} is {kind}, {width}x{height}; this network makes {wanted} images of {Gs.resolution}x'
-                         f'{Gs.resolution}: convert it, align it as the training images were, and scale it.')
+                         f'{Gs.resolution}: give it that size and these colours, aligned as the training images were.')
     return picture.transpose(1, 2, 0)
 
 

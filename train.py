@@ -1,4 +1,4 @@
-"""Trains a ProGAN: `python train.py --config=celebahq,v2-8gpus,fp16`; without flags, the demo on handwritten digits."""
+"""Trains networks: `python train.py --config=celebahq,v2-8gpus,fp16`; without flags, the demo on handwritten digits."""
 import runtime  # isort: skip (it must come before TensorFlow)
 import contextlib
 import os
@@ -34,10 +34,12 @@ def main(argv):
     import runs
     from data.made import make_missing
     from data.tfrecords import open_dataset
+    from official.locate import find_network
     from training import slurm
     from training.tf_config import check_cluster
+    init_from = FLAGS.init_from and find_network(FLAGS.init_from, FLAGS.results_dir)  # 'latest' is another one tomorrow.
     shortcuts = {'data.dir': FLAGS.data_dir, 'train.devices': FLAGS.devices, 'train.jit': FLAGS.jit,
-                 'train.init_from': FLAGS.init_from, 'train.start_kimg': FLAGS.start_kimg, 'train.partial': FLAGS.partial}
+                 'train.init_from': init_from, 'train.start_kimg': FLAGS.start_kimg, 'train.partial': FLAGS.partial}
     overrides = [f'{key}={value}' for key, value in shortcuts.items() if value is not None] + FLAGS.set
     run_dir = FLAGS.resume and runs.locate(FLAGS.results_dir, FLAGS.resume)
     config = resumed_config(run_dir, overrides) if run_dir else configs.resolve(FLAGS.config, overrides)

@@ -42,6 +42,9 @@ def extract(tfrecord_dir, output_dir, *, num_workers=None):
             with open(os.path.join(partial, 'labels.json'), 'w') as file:
                 json.dump(labels, file)
         move_folder(partial, output_dir)
+    print(f"'{output_dir}': {counted(dataset.num_images, 'image')}"
+          + (f' and labels.json, which create_from_images takes with --labels={os.path.join(output_dir, "labels.json")}'
+             if dataset.label_size else ''))
 
 
 def _png_name(index):

@@ -249,6 +249,8 @@ def _open_lmdb(path):
     data = os.path.join(path, 'data.mdb')
     if os.path.exists(data) and not os.path.isfile(data):
         raise ValueError(f"'{data}' is no regular file")
+    if not os.path.exists(data):
+        raise ValueError(f"'{data}' is missing")
     environment = lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
     needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
     if os.path.getsize(data) < needed:

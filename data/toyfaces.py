@@ -79,8 +79,7 @@ def create(toyfaces_dir, *, num_images=16, num_deltas=8, seed=0):
         _write(partial, num_images, num_deltas, seed)
         files.move_folder(partial, toyfaces_dir)
     print(f"'{toyfaces_dir}': {num_images} faces; use them with: {command('dataset_tool')} create_celebahq datasets/toyhq "
-          f'--expected_images=0 --celeba_dir={toyfaces_dir}'
-          + (f' --delta_dir={os.path.join(toyfaces_dir, "deltas")}' if num_deltas else ''))
+          f'{toyfaces_dir} ' + (f'{os.path.join(toyfaces_dir, "deltas")} ' if num_deltas else '') + '--expected_images=0')
 
 
 def _write(folder, num_images, num_deltas, seed):

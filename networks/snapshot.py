@@ -81,7 +81,8 @@ def load_snapshot(path, names=NAMES, dtype=None):
         return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=nimg)
     except _DAMAGED as error:
         problem = str(error).strip().rstrip('.').partition('\n')[0][:300] or type(error).__name__
-        raise ValueError(f'{path} {problem}; use another snapshot.') from error
+        remedy = '' if '; ' in problem else '; use another snapshot'
+        raise ValueError(f'{path} {problem}{remedy}.') from error
 
 
 def feature_maps(path):

@@ -53,7 +53,7 @@ PRESETS = {
         'data.resolution': 64, 'network.fmap_base': 1024, 'network.fmap_max': 64,
         'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {}, 'schedule.lod_training_kimg': 12.0,
         'schedule.lod_transition_kimg': 12.0, 'schedule.tick_kimg': 4.0, 'schedule.tick_kimg_dict': {},
-        'train.total_kimg': 150.0, 'train.Gs_decay': 0.99, 'train.network_snapshot_ticks': 5, 'train.keep_snapshots': 5}),
+        'train.total_kimg': 120.0, 'train.Gs_decay': 0.99, 'train.network_snapshot_ticks': 5, 'train.keep_snapshots': 5}),
     'v1-1gpu': Preset('preset', 'the paper: one GPU, minibatch 16', {
         'train.devices': 1, 'train.total_kimg': 19000.0, 'network.mbstd_group_size': 16,
         'schedule.minibatch_base': 16, 'schedule.minibatch_dict': {256: 14, 512: 6, 1024: 3},
