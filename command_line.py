@@ -11,6 +11,7 @@ from absl import flags
 from wording import command, did_you_mean
 
 FLAGS = flags.FLAGS
+_MOST = 1e9  # Of a number: what is larger is a slip, or not finite.
 _HELP = {'--help', '-help', '-h', '--helpshort', '--helpfull'}
 
 
@@ -71,7 +72,12 @@ def _explain_flag(name):
 def parse(argv):
     """Sets the flags -> the other arguments; ValueError for a flag that does not exist or a value that is none."""
     try:
-        return FLAGS(argv)
+        arguments = FLAGS(argv)
+        for name in FLAGS:
+            value = FLAGS[name].value
+            if isinstance(value, float) and not abs(value) <= _MOST:
+                raise ValueError(f'--{name}={value:g} is not possible; expected is a number up to {_MOST:g}.')
+        return arguments
     except flags.UnrecognizedFlagError as error:
         hint = did_you_mean(f'--{error.flagname}', [f'--{name}' for name in FLAGS])
         raise ValueError(f'there is no flag --{error.flagname}{hint or "; --help lists them."}') from None

@@ -7,6 +7,7 @@ the curves and a picture of each row are written anew to OUT/NAME-SCALE/.
 import runtime  # isort: skip (it must come before TensorFlow)
 
 import concurrent.futures
+import functools
 import os
 import queue
 import subprocess
@@ -37,9 +38,10 @@ SNAPSHOTS = 6  # Moments of a run that are measured, for its curve.
 
 
 def main(argv):
-    if len(argv) != 2 or argv[1] not in EXPERIMENTS:
-        wrong = argv[1] if len(argv) > 1 else ''
-        raise ValueError(f'There is no experiment {wrong!r}; use one of {", ".join(EXPERIMENTS)}.')
+    if len(argv) != 2:
+        raise ValueError(f'Which experiment? Name one of {", ".join(EXPERIMENTS)}.')
+    if argv[1] not in EXPERIMENTS:
+        raise ValueError(f'There is no experiment {argv[1]!r}; use one of {", ".join(EXPERIMENTS)}.')
     if FLAGS.scale is None:
         raise ValueError('Which size? Give --scale=small, for minutes on a CPU, or --scale=paper, for days on GPUs.')
     experiment = EXPERIMENTS[argv[1]]
@@ -48,15 +50,19 @@ def main(argv):
         if name not in rows:
             raise ValueError(f'{argv[1]} has no row {name!r}; its rows are {", ".join(experiment.rows)}.')
     seeds = parse_integers(FLAGS.seeds) if FLAGS.seeds else [*range(experiment.seeds)]
+    if FLAGS['rows'].present and not FLAGS.rows:
+        raise ValueError(f'--rows names no row; the rows of {argv[1]} are {", ".join(experiment.rows)}.')
+    from metrics.table import parse_specs
+    parse_specs(metrics_of(experiment))
     for row in rows.values():
         arguments = train_arguments(experiment, row, seeds[0])  # A wrong name or override is told before anything runs.
         configs.resolve(arguments[0].split(','), arguments[1:])
 
     folder = os.path.join(FLAGS.out, f'{argv[1]}-{FLAGS.scale}')
     os.makedirs(folder, exist_ok=True)
-    with files.locked(folder, 'run', 'wait for it, or give another --out'):
+    with files.locked(folder, 'run', 'wait for it and what it started, or give another --out') as lock:
         if FLAGS.run:
-            run_all(experiment, rows, seeds, folder)
+            run_all(experiment, rows, seeds, folder, lock)
         print(f'{experiment.help}:\n{report(experiment, rows, folder)}', end='')
         print(f'{folder}: table.txt, table.md, table.csv, curves.png, a picture of each row')
 
@@ -72,7 +78,12 @@ def train_arguments(experiment, row, seed):
     return [names, *(f'{key}={value}' for key, value in values.items()), *FLAGS.set]
 
 
-def run_all(experiment, rows, seeds, folder):
+def metrics_of(experiment):
+    """What is measured, as --metrics of evaluate.py."""
+    return experiment.metrics[FLAGS.scale] if FLAGS.metrics is None else FLAGS.metrics
+
+
+def run_all(experiment, rows, seeds, folder, lock):
     """Trains and measures each row with each seed, seed by seed, so that a whole table is there early."""
     jobs = [(name, row, seed) for seed in seeds for name, row in rows.items()]
     devices = queue.SimpleQueue()
@@ -82,7 +93,8 @@ def run_all(experiment, rows, seeds, folder):
     def do(job):
         device = devices.get()
         try:
-            run(experiment, *job, folder, {} if FLAGS.devices is None else {'CUDA_VISIBLE_DEVICES': str(device)})
+            environment = {} if FLAGS.devices is None else {'CUDA_VISIBLE_DEVICES': str(device)}
+            run(experiment, *job, folder, functools.partial(call, environment, lock))
         finally:
             devices.put(device)
 
@@ -95,34 +107,33 @@ def run_all(experiment, rows, seeds, folder):
             raise
 
 
-def run(experiment, name, row, seed, folder, environment):
+def run(experiment, name, row, seed, folder, call):
     """Trains one row with one seed, or goes on, and measures it; ValueError if it stops before its end."""
-    results_dir, metrics = os.path.join(folder, 'runs', f'{name}-{seed}'), FLAGS.metrics or experiment.metrics[FLAGS.scale]
+    results_dir, metrics = os.path.join(folder, 'runs', f'{name}-{seed}'), metrics_of(experiment)
     run_dir, where = runs.newest(results_dir), [f'--results_dir={results_dir}']
     names, *overrides = train_arguments(experiment, row, seed)
     if run_dir is None or not runs.is_finished(run_dir):
         fresh = [f'--config={names}', *(f'--set={text}' for text in overrides)]
-        call('train', *where, f'--data_dir={FLAGS.data_dir}', *(['--resume=latest'] if run_dir else fresh),
-             environment=environment)
+        call('train', *where, f'--data_dir={FLAGS.data_dir}', *(['--resume=latest'] if run_dir else fresh))
         run_dir = runs.newest(results_dir)
     if not runs.is_finished(run_dir):
         raise ValueError(f'{run_dir} was stopped before its end; the same command goes on.')
     measured = os.path.join(run_dir, 'measured')
     if not os.path.exists(measured) or files.read(measured).decode() != metrics:  # Else a start for nothing.
-        call('evaluate', *where, '--run=latest', f'--metrics={metrics}', environment=environment)
+        call('evaluate', *where, '--run=latest', f'--metrics={metrics}')
         with files.replacing(measured) as partial, open(partial, 'w') as file:
             file.write(metrics)
     picture = os.path.join(folder, f'{name}.png')
     if not os.path.exists(picture):
-        call('generate', 'grid', f'--network={run_dir}', '--seeds=0-31', '--grid=8x4', '--nocaptions', f'--out={picture}',
-             environment=environment)
+        call('generate', 'grid', f'--network={run_dir}', '--seeds=0-31', '--grid=8x4', '--nocaptions', f'--out={picture}')
 
 
-def call(name, *arguments, environment):
-    """Runs one of the commands, whose lines go to stderr; ValueError if it fails."""
+def call(environment, lock, name, *arguments):
+    """Runs one of the commands, whose lines go to stderr, and which holds the lock too; ValueError if it fails."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{name}.py')
     program = ['-m', __package__, name] if __package__ else [script]
-    done = subprocess.run([sys.executable, *program, *arguments], stdout=sys.stderr, env={**os.environ, **environment})
+    done = subprocess.run([sys.executable, *program, *arguments], stdout=sys.stderr, env={**os.environ, **environment},
+                          pass_fds=[lock.fileno()])
     if done.returncode:
         raise ValueError(f'{command(name)} {" ".join(arguments)} ended with status {done.returncode}; see its lines above.')
 

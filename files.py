@@ -126,7 +126,8 @@ def _lives(process):
 
 @contextlib.contextmanager
 def locked(folder, doing, advice, name='lock'):
-    """Holds the file `name` of a folder, which the end of the process frees, however it ends.
+    """Holds the file `name` of a folder, which the end of the process frees, however it ends, and yields it, open: a
+    process that inherits it holds it too.
 
     BlockingIOError names the process that holds it: FOLDER is being `doing` by ...; `advice`.
     """
@@ -143,7 +144,7 @@ def locked(folder, doing, advice, name='lock'):
         with contextlib.suppress(OSError):  # A full disk: the lock holds, if namelessly.
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), f'process {os.getpid()} on {socket.gethostname()}'.encode())
-        yield
+        yield file
 
 
 def read(path, most=None):

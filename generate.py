@@ -100,7 +100,7 @@ def images():
     check_needed('--nearest', FLAGS.nearest, (*OF_NEAREST, 'scale', 'gap'))
     check_needed('--nearest_features=vgg', FLAGS.nearest_features == 'vgg', ('vgg16', 'cache'))
     chosen, source = selection(), find_network(FLAGS.network, FLAGS.results_dir)
-    names = chosen.names()
+    names = chosen.distinct_names()
     check_exist(vgg16=FLAGS.vgg16)
     if FLAGS.nearest:
         kind, path = picture_file()
@@ -111,6 +111,8 @@ def images():
         kind, targets = image_files(names)
     for target in targets:
         check_new(target, FLAGS.overwrite)
+    if FLAGS.save_w and os.path.abspath(FLAGS.save_w) in map(os.path.abspath, targets):
+        raise ValueError(f'--save_w and --out both name {FLAGS.save_w}; give two names.')
 
     Gs = load_Gs(source)
     pictures = itertools.chain.from_iterable(generated(Gs, chosen))
@@ -164,13 +166,17 @@ def video():
     in_w = FLAGS.w or FLAGS.walk == 'w'
     if FLAGS['walk'].present and FLAGS.w:
         raise ValueError('--w says what the video walks through; leave out --walk.')
-    check_needed('--walk=w, from w to w of seeds', in_w and not FLAGS.w, ('step_sec',))
+    check_needed('--walk=w or --w', in_w, ('step_sec',))
+    if FLAGS.w and FLAGS['step_sec'].present and FLAGS['duration'].present:
+        raise ValueError('--step_sec and --duration both say how long a video of --w takes; give one of them.')
     check_needed('--walk=z', not in_w, ('smoothing',))
     check_w_flags()
     path, source = video_file(), find_network(FLAGS.network, FLAGS.results_dir)
     columns, rows = grid_size(1)
-    n, num_frames = columns * rows, frame_count()
+    n = columns * rows
     shown = select(w=FLAGS.w) if FLAGS.w else start_images(n)
+    by_step = FLAGS.w and FLAGS['step_sec'].present
+    num_frames = frame_count(FLAGS.step_sec * len(shown.numbers) if by_step else FLAGS.duration)
     Gs = load_Gs(source)
     if in_w:
         keys = styles.shifted(w_of(Gs, shown), n) if FLAGS.w else keys_of(Gs, shown)
@@ -201,7 +207,7 @@ def training_video():
     path, run_dir = video_file(), runs.locate(FLAGS.results_dir, FLAGS.network)
     if not runs.snapshots(run_dir):
         raise FileNotFoundError(f'{run_dir} holds no network snapshot yet.')
-    given_size, num_frames, _ = grid_size(None), frame_count(), start_images(1)
+    given_size, num_frames, _ = grid_size(None), frame_count(FLAGS.duration), start_images(1)
 
     load = functools.lru_cache(maxsize=1)(load_Gs)
     snapshots = snapshots_by_nimg(run_dir)
@@ -229,7 +235,8 @@ def training_video():
 def style_mixing():
     """Images of the seeds of --rows with some styles of those above them, of the seeds of --columns (figure 3)."""
     check_needed('--truncation', FLAGS.truncation is not None, ('truncation_cutoff',))
-    figure(figures.style_mixing, parse_integers(FLAGS.columns), parse_integers(FLAGS.rows or '888,829,1898,1733,1614,845'),
+    rows = '888,829,1898,1733,1614,845' if FLAGS.rows is None else FLAGS.rows
+    figure(figures.style_mixing, parse_integers(FLAGS.columns), parse_integers(rows),
            [group.strip() for group in FLAGS.styles.split(',')], noise=FLAGS.noise or 'stored')
 
 
@@ -251,7 +258,8 @@ def noise_components():
 
 def uncurated():
     """Images as they come, those of each column at 1/2^lod of their size and so many more (figures 2 and 10 to 12)."""
-    rows, lods, crop = (FLAGS[name].value and parse_integers(FLAGS[name].value) for name in ('rows', 'lods', 'crop'))
+    rows, lods, crop = (None if FLAGS[name].value is None else parse_integers(FLAGS[name].value)
+                        for name in ('rows', 'lods', 'crop'))
     if rows and (len(rows) > 1 or not rows[0]):
         raise ValueError(f'--rows={FLAGS.rows} is no number of rows; write for example 3.')
     kind, path = picture_file()
@@ -455,11 +463,11 @@ def grid_size(n):
     return int(columns), int(rows)
 
 
-def frame_count():
-    """Frames of a video of --duration seconds."""
-    count = round(FLAGS.duration * FLAGS.fps)
+def frame_count(seconds):
+    """Frames of a video of so many seconds."""
+    count = round(seconds * FLAGS.fps)
     if count < 1 or FLAGS.fps <= 0:
-        raise ValueError(f'--duration={FLAGS.duration:g} at --fps={FLAGS.fps:g} is no video; use at least one frame.')
+        raise ValueError(f'{seconds:g} seconds at --fps={FLAGS.fps:g} are no video; use at least one frame.')
     return count
 
 

@@ -14,7 +14,9 @@ flags.DEFINE_bool('overwrite', False, 'Replace files that exist.')
 
 
 def main(argv):
-    if len(argv) != 3 or os.path.splitext(argv[2])[1] not in ('', '.h5'):
+    if len(argv) == 3 and os.path.splitext(argv[2])[1] not in ('', '.h5'):
+        raise ValueError(f'{argv[2]} is no name of a snapshot; give one that ends in .h5.')
+    if len(argv) != 3:
         raise ValueError('Two arguments are needed: an official network .pkl and the snapshot .h5 to write, e.g. '
                          'import_official.py karras2018iclr-celebahq-1024x1024.pkl celebahq.h5.')
     source, target = argv[1], f'{argv[2].removesuffix(".h5")}.h5'

@@ -45,6 +45,7 @@ flags.DEFINE_integer('max_pixels', None, 'Takes images of up to so many pixels (
 flags.DEFINE_bool('resume', False, 'Go on where an earlier call with the same arguments was stopped.')
 flags.DEFINE_bool('overwrite', False, 'Replace files that exist.')
 
+RECORD = 'projection.json'  # What each image's folder says about what is in it.
 FRAME_STEPS, FPS = 10, 30.0  # Of the video: a frame after so many steps.
 
 
@@ -59,7 +60,7 @@ def main(argv):
     source = find_network(FLAGS.network, FLAGS.results_dir)
     chosen = select(FLAGS.seeds, classes=FLAGS['class'].value) if FLAGS.seeds else None
     if chosen:
-        names, pictures = chosen.names(), None
+        names, pictures = chosen.distinct_names(), None
     else:
         names, pictures = dataset_images() if FLAGS.dataset else (names_of(paths), [*map(read_picture, paths)])
     files.check_folder(FLAGS.out)
@@ -88,7 +89,8 @@ def names_of(paths):
 def read_picture(path):
     """uint8 [C, H, W]"""
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'There is no file {path}; give image files.')
+        found = 'is a folder' if os.path.isdir(path) else 'does not exist'
+        raise FileNotFoundError(f"'{path}' {found}; give image files.")
     try:
         return to_planes(decode(path, FLAGS.max_pixels))
     except ValueError as error:
@@ -123,15 +125,17 @@ def project(source, names, pictures, chosen):
             distance = open_lpips({'lpips': FLAGS.lpips, 'vgg16': FLAGS.vgg16}, FLAGS.cache or default_cache())
         except OSError as error:
             raise OSError(f'{error} Or compare pixels with --distance=pixels.') from error
-    wanted = [i for i, name in enumerate(names) if not (FLAGS.resume and is_done(space, name))]
+    network = files.sha256(source)
+    facts = [facts_of(network, target) for target in targets]
+    wanted = [i for i, name in enumerate(names) if not (FLAGS.resume and is_done(space, name, facts[i]))]
     if len(wanted) < len(names):
         logging.info('%d of %d images are projected already', len(names) - len(wanted), len(names))
     size = FLAGS.minibatch or max(default_minibatch(Gs.resolution) // 4, 1)
-    network = files.sha256(source)
     errors = []
     for start in range(0, len(wanted), size):
         batch = wanted[start:start + size]
-        errors += search(space, distance, [names[i] for i in batch], np.stack([targets[i] for i in batch]), batch, network)
+        errors += search(space, distance, [names[i] for i in batch], np.stack([targets[i] for i in batch]), batch,
+                         [facts[i] for i in batch])
     if len(errors) > 1:
         first, last = np.mean(errors, axis=0)
         print(f'{len(errors)} images: on average {last:.1f} of 255 off (at first {first:.1f})')
@@ -169,18 +173,32 @@ def label_of(Gs):
     return labels_of(classes, Gs.label_size)[0]
 
 
-def is_done(space, name):
-    return os.path.exists(os.path.join(FLAGS.out, name, f'{space.file}.npy'))
+def facts_of(network, target):
+    """What a projection depends on, as text."""
+    return json.dumps({'image': files.sha256_of([target.tobytes()]), 'network': network, 'distance': FLAGS.distance,
+                       'steps': FLAGS.steps, 'seed': FLAGS.seed})
 
 
-def search(space, distance, names, targets, numbers, network):
+def is_done(space, name, facts):
+    """Whether an image was projected already; ValueError where its folder holds another projection."""
+    folder = os.path.join(FLAGS.out, name)
+    if not os.path.exists(os.path.join(folder, f'{space.file}.npy')):
+        return False
+    record = os.path.join(folder, RECORD)
+    if not os.path.exists(record) or files.read(record).decode() != facts:
+        raise ValueError(f'{folder} holds what was found for another image, in another network or with other settings; give '
+                         f'another --out, or --overwrite in place of --resume.')
+    return True
+
+
+def search(space, distance, names, targets, numbers, facts):
     """Projects one batch; its state is written with each snapshot, and taken up with --resume.
 
     -> [(how far pixels are off at first, and at last)], of 255
     """
     from serving.projection import Projection
     found = Projection(space, distance, targets, [[FLAGS.seed, number] for number in numbers], FLAGS.steps)
-    path, key = os.path.join(FLAGS.out, 'search.npz'), json.dumps([names, network, FLAGS.distance, FLAGS.steps, FLAGS.seed])
+    path, key = os.path.join(FLAGS.out, 'search.npz'), json.dumps([names, facts])
     trail = {0: found.points}
     if FLAGS.resume and os.path.exists(path):
         trail = take_up(found, path, key) or trail
@@ -196,7 +214,7 @@ def search(space, distance, names, targets, numbers, network):
                 save_images(found.images(), names, f'step{found.step:04d}.png')
                 save_state(path, {'key': np.array(key), 'trail': np.array([*trail]), 'points': np.stack([*trail.values()]),
                                   **found.state()})
-    last = finish(found, names, targets, first, [*trail.values()])
+    last = finish(found, names, targets, first, [*trail.values()], facts)
     if os.path.exists(path):
         os.remove(path)
     return [*zip(first, last, strict=True)]
@@ -227,7 +245,7 @@ def save_images(images, names, file):
         save_png(image, os.path.join(FLAGS.out, name, file))
 
 
-def finish(found, names, targets, first, trail):
+def finish(found, names, targets, first, trail, facts):
     """Writes what was found for each image, its latent at last: a folder that has one is done. -> how far pixels are off"""
     from pictures.videos import save_video
     images, distances, latents = found.images(), found.distances(), np.asarray(found.space.latents(found.points))
@@ -243,6 +261,8 @@ def finish(found, names, targets, first, trail):
                        os.path.join(folder, 'projection.mp4'), FPS)
         if found.noise:
             save_state(os.path.join(folder, 'noise.npz'), {f'noise{k}': maps[i] for k, maps in enumerate(found.noise)})
+        with files.replacing(os.path.join(folder, RECORD)) as partial, open(partial, 'w') as file:
+            file.write(facts[i])
         styles.save_w(os.path.join(folder, f'{found.space.file}.npy'), latents[i:i + 1])
         print(f'{folder}: {FLAGS.distance} {distances[i]:.4f}, pixels {errors[i]:.1f} of 255 off (at first {first[i]:.1f})')
     return errors

@@ -90,8 +90,8 @@ def locate(results_dir, run):
     found = [name for number, name in known
              if run in (name, 'latest') or (run.isdigit() and int(run) == number)]
     if not found and os.path.exists(run):
-        raise FileNotFoundError(f'{run} is no run folder, which has a config.json; give a folder of {results_dir}, a number, '
-                                f'a name, or latest.')
+        raise FileNotFoundError(f'{run} is no run folder, which has a config.json; give a folder of {results_dir}, a '
+                                f'number, a name, or latest.')
     if not found:
         there = f'it holds {" to ".join(dict.fromkeys([known[0][1], known[-1][1]]))}' if known else 'it holds no runs yet'
         raise FileNotFoundError(f'There is no run {run!r} in {results_dir} ({there}); give a number, a name, or latest.')

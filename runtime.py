@@ -171,7 +171,8 @@ def run(main, commands=None):
                     sys.exit(1)
                 if flags.FLAGS['traceback'].value:
                     traceback.print_exc()
-                print(f'{command_line.program()}: {error}', file=sys.stderr)
+                sentence = str(error) or 'there is too little memory for what was asked.'
+                print(f'{command_line.program()}: {sentence}', file=sys.stderr)
                 sys.exit(1)
         return call
 

@@ -37,7 +37,8 @@ class Layout(NamedTuple):
 def style_mixing(artist, columns, rows, groups, noise='stored'):
     """Images of the seeds `rows` with layers of each of the seeds `columns`, row by row of `groups` in turn (figure 3)."""
     styles.check_has_styles(artist.Gs)
-    layers = [styles.layers_of(groups[i % len(groups)], artist.Gs.layers_at(0)) for i in range(len(rows))]
+    of_groups = [styles.layers_of(group, artist.Gs.layers_at(0)) for group in groups]
+    layers = [*itertools.islice(itertools.cycle(of_groups), len(rows))]
     w, names = artist.w_of(columns + rows)
     n, shape = len(columns), w.shape[1:]
     mixed = np.repeat(w[n:, None], n, axis=1)  # [rows, columns, layers, W]

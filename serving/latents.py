@@ -8,6 +8,9 @@ import scipy  # Its parts come when they are first used: they take longer to imp
 
 from data.one_hot import one_hot
 from files import read
+from presets.fields import MOST
+
+_MOST = 10 ** 7  # Of numbers at a time: more are a slip.
 
 
 def parse_integers(text):
@@ -17,7 +20,10 @@ def parse_integers(text):
         first, dash, last = part.strip().partition('-')
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise ValueError(f'{text!r} is not a list of numbers; write for example 0-99 or 477,56,83.')
-        numbers += range(int(first), int(last if dash else first) + 1)
+        some = range(int(first), int(last if dash else first) + 1)
+        if len(some) > _MOST:
+            raise ValueError(f'{text!r} are more than {_MOST} numbers; write shorter ranges, for example 0-99.')
+        numbers += some
     if not numbers or max(numbers) >= 2 ** 32:
         raise ValueError(f'{text!r} is an empty range or holds a number beyond 4294967295.')
     return numbers
@@ -29,7 +35,7 @@ def parse_numbers(text):
         numbers = [float(part) for part in text.split(',')]
     except ValueError:
         numbers = []
-    if not numbers or not np.isfinite(numbers).all():
+    if not numbers or not (np.abs(numbers) <= MOST).all():
         raise ValueError(f'{text!r} is not a list of numbers; write for example 1,0.5,-1.')
     return numbers
 

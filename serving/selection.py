@@ -37,6 +37,14 @@ class Selection:
         digits = max(4, len(str(max(numbers, default=0))))
         return [f'{self.kind if self.steps is None else "step"}{number:0{digits}d}' for number in numbers]
 
+    def distinct_names(self):
+        """The same; ValueError where one comes twice."""
+        names = self.names()
+        if len({*names}) < len(names):
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise ValueError(f'{twice} was asked for twice; name each number once.')
+        return names
+
     def latents(self, latent_size):
         """float32 [N, latent_size]"""
         if self.given_latents is not None:

@@ -38,9 +38,11 @@ def fitting_w(Gs, w, path):
     if w.shape[1:] not in ((layers, size), (size,)) or not len(w):
         raise ValueError(f'{path} holds w of the shape {list(w.shape)}; this network needs [N, {layers}, {size}], or '
                          f'[N, {size}] for all layers alike.')
+    with np.errstate(over='ignore'):
+        w = w.astype(np.float32)
     if not np.isfinite(w).all():
-        raise ValueError(f'{path} holds w with NaN or infinity; this network needs finite numbers.')
-    return np.broadcast_to(w[:, None] if w.ndim == 2 else w, [len(w), layers, size]).astype(np.float32)
+        raise ValueError(f'{path} holds w with NaN or infinity; this network needs finite numbers of float32.')
+    return np.broadcast_to(w[:, None] if w.ndim == 2 else w, [len(w), layers, size])
 
 
 def save_w(path, w):

@@ -67,6 +67,9 @@ def _take_over(name, network, given, source, partial):
         # Numbers change shapes alone, architectures which names there are, other switches what a weight means.
         free = type(ours[key]) in (int, float) or key in network.settings.names_of_layouts()
         if ours[key] != theirs.get(key) and not (partial and free):
+            if key == 'kind':
+                raise ValueError(f'{source} holds networks of kind {theirs[key]}, but this run builds {ours[key]}; take a '
+                                 f'preset of that kind, which train.py --list names.')
             advice = '' if partial else '; to take over what fits, add --partial'
             raise ValueError(f'{source} holds networks of {key} {theirs.get(key)}, but this run builds them with '
                              f'{ours[key]}; use a data set and labels that match, or set network.*{advice}.')

@@ -467,7 +467,7 @@ def test_two_sets_of_pictures_are_compared_and_without_inception_the_other_metri
     (['--run=0', '--fake=pictures'], '--run, --network and --fake each name what to score; give one of them'),
     (['--metrics='], '--metrics names no metric'),
     (['--metrics=fid,sdw'], "unknown metric 'sdw'"),
-    (['--metrics=ls', '--classifiers=absent'], 'There is no absent; give what exists'),
+    (['--metrics=ls', '--classifiers=absent'], 'There is no absent; give --classifiers what exists'),
     (['--metrics=ppl_zend', '--fake=tests'], "ppl_zend-100k looks at a network, 'tests' is a set of images"),
 ])
 def test_mistakes_end_in_one_sentence(run_command, arguments, sentence):

@@ -235,7 +235,7 @@ def test_a_data_set_is_measured_by_the_command_with_the_classifier_that_is_kept(
 
 @pytest.mark.parametrize('arguments, sentence', [
     (['--metrics=swd', '--mnist=tests'], '--mnist has no meaning without modes in --metrics'),
-    (['--metrics=modes', '--mnist=absent'], 'There is no absent; give what exists'),
+    (['--metrics=modes', '--mnist=absent'], 'There is no absent; give --mnist what exists'),
 ])
 def test_mistakes_end_in_one_sentence(run_command, arguments, sentence):
     done = run_command('evaluate.py', *arguments)

@@ -180,7 +180,8 @@ def test_the_command_projects_resumes_and_says_how_near(files, run_command, tmp_
     assert '\n2 images: on average ' in done.stdout
     for name in 'seed0000', 'seed0001':
         assert {path.name for path in (tmp_path / 'whole' / name).iterdir()} == {
-            'target.png', 'projection.png', 'projection.mp4', 'step0010.png', 'step0020.png', 'w.npy', 'noise.npz'}
+            'target.png', 'projection.png', 'projection.mp4', 'step0010.png', 'step0020.png', 'w.npy', 'noise.npz',
+            'projection.json'}
         assert f'{name}: pixels 0.' in done.stdout
     w = np.load(tmp_path / 'whole' / 'seed0001' / 'w.npy')
     assert w.shape == (1, 6, 5) and (w == w[:, :1]).all()
@@ -193,18 +194,22 @@ def test_the_command_projects_resumes_and_says_how_near(files, run_command, tmp_
     done = project('whole', '--seeds=0-1', '--resume', '--minibatch=1')
     assert done.returncode == 0 and 'seed0000' not in done.stdout and '1 of 2 images are projected already' in done.stderr
     assert_array_equal(np.load(tmp_path / 'whole' / 'seed0001' / 'w.npy'), w)
+    done = project('whole', '--seeds=0-1', '--resume', '--seed=3')
+    assert done.returncode == 1 and 'seed0000 holds what was found for another image' in done.stderr
 
 
 @pytest.mark.parametrize('arguments, sentence', [
     ('', 'What should be projected? Name image files, or a --dataset, or --seeds; one of them.'),
     ('--seeds=0 a.png', 'What should be projected?'),
-    ('none.png', 'There is no file none.png'),
-    ('wide.png', 'wide is RGB, 16x8; this network makes RGB images of 16x16: convert it, align it'),
+    ('none.png', "'none.png' does not exist; give image files."),
+    ('.', 'is a folder; give image files.'),
+    ('--seeds=1,1', 'seed0001 was asked for twice'),
+    ('wide.png', 'wide is RGB, 16x8; this network makes RGB images of 16x16: give it that size'),
     ('gray.png', 'gray is gray, 16x16; this network makes RGB images of 16x16'),
     ('text.png', "text.png' is not an image"),
     ('--seeds=0 --num_images=3', 'has no meaning without --dataset'),
     ('--seeds=0 --lpips=none.pkl', 'has no meaning without --distance=lpips'),
-    ('--dataset=none', 'There is no none; give what exists.'),
+    ('--dataset=none', 'There is no none; give --dataset what exists.'),
     ('--seeds=0 --class=1', 'was trained without labels')])
 def test_what_cannot_be_projected_is_refused_in_a_sentence(files, run_command, tmp_path, arguments, sentence):
     for name, mode, size in ('wide', 'RGB', (16, 8)), ('gray', 'L', (16, 16)):
