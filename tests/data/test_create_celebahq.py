@@ -93,7 +93,7 @@ def test_other_faces_are_aligned_selected_and_shrunk(create, tmp_path):
 
 def test_drawn_faces_go_all_the_way(create, run_command, tmp_path):
     result = run_command('dataset_tool.py', 'create_toyfaces', tmp_path / 'toys', '--num_images=3', '--num_deltas=2')
-    assert "--delta_dir=" in result.stdout, result.stderr
+    assert f'{tmp_path}/toys {tmp_path}/toys/deltas --expected_images=0' in result.stdout, result.stderr
     said = create(tmp_path / 'toyhq', f'--celeba_dir={tmp_path}/toys', f'--delta_dir={tmp_path}/toys/deltas',
                   '--expected_images=0')
     assert '2 images of 1024x1024, 2 exact' in said
