@@ -81,8 +81,7 @@ def load_snapshot(path, names=NAMES, dtype=None):
         return Snapshot(**{name: networks.get(name) for name in NAMES}, nimg=nimg)
     except _DAMAGED as error:
         problem = str(error).strip().rstrip('.').partition('\n')[0][:300] or type(error).__name__
-        remedy = '' if '; ' in problem else '; use another snapshot'
-        raise ValueError(f'{path} {problem}{remedy}.') from error
+        raise ValueError(f'{path} {problem}; use another snapshot.') from error
 
 
 def feature_maps(path):
