@@ -19,6 +19,7 @@ import config as configs
 import files
 import runs
 from presets.experiments import EXPERIMENTS
+from quiet import has_driver
 from serving.latents import parse_integers
 from wording import command
 
@@ -31,7 +32,8 @@ flags.DEFINE_string('metrics', None, 'Metrics as evaluate.py takes them (default
 flags.DEFINE_string('data', None, 'Another data set of train.py --list (default: the paper\'s, or one that is made).')
 flags.DEFINE_string('data_dir', 'datasets', 'Folder of the data sets.')
 flags.DEFINE_string('out', 'results/experiments', 'Folder of the experiments.')
-flags.DEFINE_integer('devices', None, 'Train so many runs at a time, each on a GPU of its own.', lower_bound=1)
+flags.DEFINE_integer('devices', None, 'Train so many runs at a time, each on a GPU of its own, or on its share of the CPU.',
+                     lower_bound=1)
 flags.DEFINE_bool('run', True, 'Train; --norun writes the tables of what is there.')
 
 SNAPSHOTS = 6  # Moments of a run that are measured, for its curve.
@@ -93,8 +95,7 @@ def run_all(experiment, rows, seeds, folder, lock):
     def do(job):
         device = devices.get()
         try:
-            environment = {} if FLAGS.devices is None else {'CUDA_VISIBLE_DEVICES': str(device)}
-            run(experiment, *job, folder, functools.partial(call, environment, lock))
+            run(experiment, *job, folder, functools.partial(call, environment_of(device), lock))
         finally:
             devices.put(device)
 
@@ -105,6 +106,16 @@ def run_all(experiment, rows, seeds, folder, lock):
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def environment_of(device):
+    """What a run is told of the device, by number, that is its own, or of its share of the cores."""
+    if FLAGS.devices is None:
+        return {}
+    if has_driver():
+        return {'CUDA_VISIBLE_DEVICES': str(device)}
+    share = str(max(os.cpu_count() // FLAGS.devices, 1))  # Tiny kernels use one core better than two.
+    return {'TF_NUM_INTRAOP_THREADS': share, 'TF_NUM_INTEROP_THREADS': '1', 'OMP_NUM_THREADS': share}
 
 
 def run(experiment, name, row, seed, folder, call):
@@ -121,11 +132,11 @@ def run(experiment, name, row, seed, folder, call):
     measured = os.path.join(run_dir, 'measured')
     if not os.path.exists(measured) or files.read(measured).decode() != metrics:  # Else a start for nothing.
         call('evaluate', *where, '--run=latest', f'--metrics={metrics}')
-        with files.replacing(measured) as partial, open(partial, 'w') as file:
-            file.write(metrics)
+        files.write_text(measured, metrics)
     picture = os.path.join(folder, f'{name}.png')
     if not os.path.exists(picture):
-        call('generate', 'grid', f'--network={run_dir}', '--seeds=0-31', '--grid=8x4', '--nocaptions', f'--out={picture}')
+        call('generate', 'grid', f'--network={run_dir}', '--seeds=0-31', '--grid=8x4', '--nocaptions', '--overwrite',
+             f'--out={picture}')
 
 
 def call(environment, lock, name, *arguments):

@@ -41,6 +41,12 @@ def replacing(path):
             os.remove(partial)
 
 
+def write_text(path, text):
+    """Writes a text file, which appears whole or not at all."""
+    with replacing(path) as partial, open(partial, 'w', **TEXT) as file:
+        file.write(text)
+
+
 def check_exist(**paths):
     """FileNotFoundError for the first path {flag: path} that is given, not None or '', and leads to nothing."""
     for flag, path in paths.items():

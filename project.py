@@ -261,8 +261,7 @@ def finish(found, names, targets, first, trail, facts):
                        os.path.join(folder, 'projection.mp4'), FPS)
         if found.noise:
             save_state(os.path.join(folder, 'noise.npz'), {f'noise{k}': maps[i] for k, maps in enumerate(found.noise)})
-        with files.replacing(os.path.join(folder, RECORD)) as partial, open(partial, 'w') as file:
-            file.write(facts[i])
+        files.write_text(os.path.join(folder, RECORD), facts[i])
         styles.save_w(os.path.join(folder, f'{found.space.file}.npy'), latents[i:i + 1])
         print(f'{folder}: {FLAGS.distance} {distances[i]:.4f}, pixels {errors[i]:.1f} of 255 off (at first {first[i]:.1f})')
     return errors

@@ -8,7 +8,6 @@ import re
 import shlex
 
 import files
-from files import replacing
 from wording import command
 
 _RUN = re.compile(r'(\d{3,})-.*')
@@ -31,8 +30,7 @@ def create(results_dir, description):
 
 def save_config(run_dir, text):
     """Writes config.json."""
-    with replacing(os.path.join(run_dir, 'config.json')) as partial, open(partial, 'w') as file:
-        file.write(text)
+    files.write_text(os.path.join(run_dir, 'config.json'), text)
 
 
 def locked(run_dir):

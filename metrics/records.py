@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 
-from files import TEXT, is_number, json_lines, replacing, writing
+from files import is_number, json_lines, replacing, write_text, writing
 from wording import format_time
 
 
@@ -76,8 +76,7 @@ def table(records, rows, specs):
 
 def save_table(path, records, rows, specs):
     """Writes the table, which appears complete or not at all."""
-    with replacing(path) as partial, open(partial, 'w', **TEXT) as file:
-        file.write(table(records, rows, specs))
+    write_text(path, table(records, rows, specs))
 
 
 def save_plot(path, records, rows, specs):

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from files import TEXT, json_lines, replacing
+from files import json_lines, replacing, write_text
 from metrics.records import Records
 
 
@@ -57,8 +57,7 @@ def save_tables(path, table):
     lines = [f'| {" | ".join(line)} |\n' for line in table]
     lines.insert(1, f'|{"---|" * len(table[0])}\n')
     for ending, content in ('txt', text), ('md', ''.join(lines)), ('csv', of_csv.getvalue()):
-        with replacing(f'{path}.{ending}') as partial, open(partial, 'w', **TEXT) as file:
-            file.write(content)
+        write_text(f'{path}.{ending}', content)
     return text
 
 

@@ -119,8 +119,8 @@ class Checkpoints:
             for name in sorted(os.listdir(partial), key=lambda name: name.endswith('.index')):  # The index comes last.
                 if name != 'checkpoint':
                     files.replace(os.path.join(partial, name), os.path.join(self._folder, name))
-            with files.replacing(os.path.join(self._folder, 'checkpoint')) as text, open(text, 'w') as file:
-                file.write(f'model_checkpoint_path: "ckpt-{number}"\n')  # For TensorFlow's own tools.
+            text = f'model_checkpoint_path: "ckpt-{number}"\n'  # For TensorFlow's own tools.
+            files.write_text(os.path.join(self._folder, 'checkpoint'), text)
         except (OSError, tf.errors.OpError) as error:
             raise OSError(f'The checkpoint cannot be written ({_first_line(error)}); those before are intact. Free disk '
                           f'space, then: {runs.resume_command(self._run_dir)}') from error
