@@ -36,7 +36,7 @@ flags.DEFINE_integer('devices', None, 'Train so many runs at a time, each on a G
                      lower_bound=1)
 flags.DEFINE_bool('run', True, 'Train; --norun writes the tables of what is there.')
 
-SNAPSHOTS = 6  # Moments of a run that are measured, for its curve.
+SNAPSHOTS = 4  # Moments of a run that are measured, for its curve.
 
 
 def main(argv):
