@@ -54,7 +54,7 @@ class Training:
         return [(starts[0], len(starts)) for starts in kinds.values()]
 
     def nodes(self):
-        """The NodeDefs of the graphs that were traced: one, of lazy updates one for each set that is due."""
+        """The NodeDefs of the graphs that were traced: one, or of lazy updates one for each."""
         found = []
         for concrete in self.iteration.graphs():
             graph = concrete.graph.as_graph_def()

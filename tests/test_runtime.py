@@ -33,6 +33,10 @@ def test_small_networks_get_two_kernels_at_a_time_unless_something_ran_already()
     assert run(running + few + ask) == run(running + ask)
 
 
+def test_what_tensorflow_brings_is_not_for_the_garbage_collector_which_runs_again_afterwards():
+    assert run('import tensorflow, gc\nprint(gc.isenabled(), gc.get_freeze_count() > 100000)') == 'True True'
+
+
 def stderr_of(script, *options):
     """What a script writes to standard error, by Python and by C++."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(('TF_CPP', 'NPY_'))}

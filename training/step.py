@@ -4,7 +4,6 @@ Everything here runs on any tf.distribute strategy, for any objective.
 """
 import collections
 import itertools
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -120,14 +119,16 @@ class Iteration:
 
     iteration(batch, nimg, phase) -> Sums of the statistics `names`, means over replicas. `batch` is an element of
     data.pipeline.batches over rounds * `minibatches` minibatches, nimg the number of images shown before. Which updates of
-    a round are due is a function of nimg, decided here: there is one graph per level, minibatch, slices and set of due
-    updates, fading or not (an objective without lazy updates has one set of them). `prepare` makes the graphs of a phase
-    ready ahead of its first call.
+    a round are due is a function of nimg, decided here: there is one graph per level, minibatch, slices and part of the
+    round, fading or not. A part is what is always due together, in a row: the whole round without lazy updates. `prepare`
+    makes the graphs of a phase ready ahead of its first call.
     """
 
     def __init__(self, strategy, state, objective, *, seed, rounds, jit=False):
         self._strategy, self._state, self._seed, self._rounds, self._jit = strategy, state, seed, rounds, jit
         self._updates = objective.round()
+        self._parts = [tuple(part) for _, part in itertools.groupby(range(len(self._updates)),
+                                                                    lambda i: self._updates[i].every)]
         self.minibatches = 1 + max(update.minibatch for update in self._updates)  # Of reals, per round.
         own = [f'{name}_{what}' for what in ('skipped', 'loss_scale') for name in ('D', 'G')]
         self.names = [*objective.statistics, *own]
@@ -135,29 +136,26 @@ class Iteration:
         self._pairs_at, self._copies = averaged_pairs(state.G, state.Gs), copied_pairs(state.G, state.Gs)
         # A tf.function is locked while it traces, so each graph has one of its own.
         self._functions = collections.defaultdict(lambda: tf.function(self._run))
-        self._told = {}  # {set of due updates: the statistics that they tell}, known once traced.
+        self._told = {}  # {part: the statistics that it tells}, known once traced.
         self._ready = set()
 
     def __call__(self, batch, nimg, phase):
         _, fade = split_lod(phase.lod)
         settings = self._settings(phase)
-        values, counts, first = [], np.zeros(len(self.names)), 0
-        shown_before = nimg // (self.minibatches * phase.minibatch)
-        for due, group in itertools.groupby(range(self._rounds), key=lambda index: self._due(shown_before + index)):
-            count = len([*group])
-            function = self._compiled(batch, phase, due)
+        values, counts = [], np.zeros(len(self.names))
+        for first, count, part in self._calls(nimg // (self.minibatches * phase.minibatch)):
+            function = self._compiled(batch, phase, part)
             values.append(function(batch, tf.constant(first), tf.constant(count), tf.constant(nimg, tf.int64),
-                                   fade and tf.constant(fade), settings, phase.level, due, phase.slices))
-            counts += count * np.isin(self.names, self._told[due])
-            first += count
+                                   fade and tf.constant(fade), settings, phase.level, part, phase.slices))
+            counts += count * np.isin(self.names, self._told[part])
         return Sums(values[0] if len(values) == 1 else tf.add_n(values), counts)
 
     def prepare(self, batch_spec, phase):
         """Compiles the graphs of a phase for one replica's `batch_spec`; safe in any thread."""
         batch = self._strategy.experimental_distribute_values_from_function(
             lambda _: {key: tf.zeros(spec.shape, spec.dtype) for key, spec in batch_spec.items()})
-        for due in {self._due(number) for number in range(math.lcm(*(update.every for update in self._updates)))}:
-            self._compiled(batch, phase, due)
+        for part in self._parts:
+            self._compiled(batch, phase, part)
 
     @property
     def num_graphs(self):
@@ -170,43 +168,49 @@ class Iteration:
                 for graph in function._list_all_concrete_functions()]  # Public only as SavedModel's.
 
     def _due(self, number):
-        """Indices of the updates that are due in round `number`."""
-        return tuple(i for i, update in enumerate(self._updates) if number % update.every == 0)
+        """The parts, as indices of updates, that are due in round `number`."""
+        return [part for part in self._parts if number % self._updates[part[0]].every == 0]
+
+    def _calls(self, number):
+        """(first round of the iteration, rounds, part) of each call of a graph, in order; `number`: of the first round."""
+        if len(self._parts) == 1:
+            return [(0, self._rounds, self._parts[0])]
+        return [(index, 1, part) for index in range(self._rounds) for part in self._due(number + index)]
 
     def _settings(self, phase):
         """What changes without a new graph: learning rates and the decay of Gs."""
         return {'G': tf.constant(phase.G_learning_rate), 'D': tf.constant(phase.D_learning_rate),
                 'Gs_decay': tf.constant(phase.Gs_decay)}
 
-    def _compiled(self, batch, phase, due):
+    def _compiled(self, batch, phase, part):
         """The function of a graph, which TensorFlow traces and optimizes when it runs first: for no rounds, here."""
         n = self._strategy.experimental_local_results(batch['images'])[0].shape[1]  # Images per replica and update.
-        key = phase.level, n, phase.slices, phase.fading, due
+        key = phase.level, n, phase.slices, phase.fading, part
         function = self._functions[key]
         if key not in self._ready:
             nothing, fade = tf.constant(0), tf.constant(0.0) if phase.fading else 0
-            function(batch, nothing, nothing, tf.constant(0, tf.int64), fade, self._settings(phase), phase.level, due,
+            function(batch, nothing, nothing, tf.constant(0, tf.int64), fade, self._settings(phase), phase.level, part,
                      phase.slices)
             release_memory()  # Before the first round takes its own: the peak is lower by what compiling left behind.
             self._ready.add(key)
         return function
 
-    def _run(self, batch, first, rounds, nimg, fade, settings, level, due, slices):
+    def _run(self, batch, first, rounds, nimg, fade, settings, level, part, slices):
         replicas, total = self._strategy.num_replicas_in_sync, tf.zeros([len(self.names)])
         n = self._strategy.experimental_local_results(batch['images'])[0].shape[1]
         shown_per_round = self.minibatches * n * replicas
         for index in tf.range(first, first + rounds):
             shown = nimg + tf.cast(index, tf.int64) * shown_per_round
-            result = self._strategy.run(self._replica_round, args=(batch, index, shown, fade, settings, level, due, slices))
+            result = self._strategy.run(self._replica_round, args=(batch, index, shown, fade, settings, level, part, slices))
             total += self._strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / replicas
         return total
 
     @tf.autograph.experimental.do_not_convert  # Nothing in it needs converting, which took half of the time to trace.
-    def _replica_round(self, batch, index, nimg, fade, settings, level, due, slices):
+    def _replica_round(self, batch, index, nimg, fade, settings, level, part, slices):
         state, n = self._state, batch['images'].shape[1]
         draws = draw_round(self._seed, nimg, len(self._updates), n, state.G.latent_size)
         elements, statistics, skipped = {}, {}, None
-        for i in due:
+        for i in part:
             update = self._updates[i]
             if update.minibatch not in elements:
                 elements[update.minibatch] = _element(batch, index * self.minibatches + update.minibatch, fade)
@@ -225,7 +229,7 @@ class Iteration:
                 update_average(self._pairs_at[level], settings['Gs_decay'], self._copies)
             if update.after:
                 update.after(terms)
-        self._told[due] = [name for name in self.names if name in statistics]
+        self._told[part] = [name for name in self.names if name in statistics]
         return tf.stack([tf.reduce_mean(statistics.get(name, 0.0)) for name in self.names])
 
     def _gradients(self, update, element, draws, level, fade, slices):

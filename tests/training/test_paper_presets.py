@@ -9,12 +9,13 @@ from config import describe, resolve
 from networks.snapshot import load_snapshot
 from presets import mnist1k, paper
 from presets.datasets import SHAPES
+from training.describe import plan
 from training.loop import check_groups
 from training.schedule import Schedule
 
 ROWS = [f'table1-{row}' for row in ('a', 'b', 'c', 'd', 'e-star', 'e', 'f', 'g', 'h')]
-RUNS = [*[[data, row] for row in ROWS for data in ('celeba', 'lsun-bedroom-100k')], ['paper-celebahq'],
-        ['lsun-cat-100k', 'paper-lsun'], ['cifar10-paper'], *[[name] for name in mnist1k.PRESETS]]
+OTHERS = [['paper-celebahq'], ['lsun-cat-100k', 'paper-lsun'], ['cifar10-paper'], *[[name] for name in mnist1k.PRESETS]]
+RUNS = [*[[data, row] for row in ROWS for data in ('celeba', 'lsun-bedroom-100k')], *OTHERS]
 
 
 def schedule_of(config):
@@ -34,6 +35,15 @@ def test_every_experiment_has_a_schedule_at_its_size(names):
     assert {phase.minibatch for _, _, phase in phases} == (
         {16, 14, 6, 3} if 'paper-celebahq' in names else {config.schedule.minibatch_base})
     assert (config.train.minibatch_repeats, config.train.devices, config.train.reset_optimizers) == (1, 1, True)
+
+
+@pytest.mark.parametrize('names', [*[['celeba', row] for row in ROWS], *OTHERS], ids='-'.join)
+def test_every_experiment_is_planned_with_its_networks_at_its_size(names, tmp_path):
+    config = resolve(names, [f'data.dir={tmp_path}'])
+    num_images, _, resolution, _ = SHAPES[config.data.name]
+    lines = plan(config).splitlines()
+    assert lines[0].startswith(f'{num_images} images of {resolution}x{resolution} are assumed')
+    assert sum(line.startswith('total') for line in lines) == 2  # The parameters of G and D.
 
 
 def test_rows_of_table_1_differ_as_the_paper_says():
