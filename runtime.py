@@ -50,13 +50,24 @@ def _explain_missing(kind, error, trace):
 sys.excepthook = _explain_missing  # Early: what follows may be missing, too.
 
 
-def _is_zen_4():
+def _about_the_processor():
+    """The lines of /proc/cpuinfo, without tabs; none where this is not Linux."""
     try:
         with open('/proc/cpuinfo') as file:
-            lines = {line.strip().replace('\t', '') for line in file}
-    except OSError:  # Not Linux.
-        return False
-    return {'vendor_id: AuthenticAMD', 'cpu family: 25'} <= lines
+            return {line.strip().replace('\t', '') for line in file}
+    except OSError:
+        return set()
+
+
+def _is_zen_4():
+    return {'vendor_id: AuthenticAMD', 'cpu family: 25'} <= _about_the_processor()
+
+
+def has_avx512():
+    """Whether oneDNN's kernels use AVX-512; True where that cannot be told."""
+    limit = os.environ.get('ONEDNN_MAX_CPU_ISA', 'ALL').upper()
+    flags_of_cores = [line.split() for line in _about_the_processor() if line.startswith('flags:')]
+    return 'AVX512' in limit or (limit in ('ALL', 'DEFAULT') and all('avx512f' in flags for flags in flags_of_cores))
 
 
 # NumPy's AVX-512 sort, where SWD spends its time, is 4 times slower there than AVX2's (x86-simd-sort#6). NumPy reads this

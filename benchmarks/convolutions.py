@@ -2,7 +2,8 @@
 
 Method: eight independent convolutions of one kind in a graph, two kernels at a time with one core each, as networks of at
 most 64 maps train; their rate relative to plain matrix products (2048^3, float32, on all cores) in the same process, the
-best of half a second. Kinds: forward, toward the images, toward the kernel; 3x3, and the 4x4 of stride 2 that scales.
+best of half a second. Kinds: forward, toward the images, toward the kernel, the same with batch and
+channels exchanged (networks/convolution.py; stride 1); 3x3, and the 4x4 of stride 2 that scales.
 """
 import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
@@ -33,6 +34,8 @@ def kinds(n, size, inputs, outputs, kernel, stride):
     """{kind: a function that runs COUNT convolutions}"""
     import tensorflow as tf
 
+    from networks.convolution import to_kernel
+
     def several(*shape):
         return [tf.Variable(tf.random.stateless_normal(shape, [i, 0])) for i in range(COUNT)]
     x, w = several(n, size, size, inputs), several(kernel, kernel, inputs, outputs)
@@ -44,6 +47,8 @@ def kinds(n, size, inputs, outputs, kernel, stride):
             input_sizes=x[i].shape, filter=w[i], out_backprop=y[i], **how),
         'to kernel': lambda i: tf.raw_ops.Conv2DBackpropFilter(
             input=x[i], filter_sizes=w[i].shape, out_backprop=y[i], **how)}
+    if stride == 1:
+        operations['exchanged'] = lambda i: to_kernel(x[i].value(), y[i].value(), kernel)
 
     def together(operation):
         return tf.function(lambda: tf.add_n([tf.reshape(operation(i), [-1])[0] for i in range(COUNT)]))
@@ -55,7 +60,7 @@ def main(argv):
     runtime.suit_threads_to(64)
     rate, rows = sgemm_gflops(best(sgemm(), 2)), []
     print(f'sgemm {rate:.0f} GFLOP/s; shares of it:')
-    print(' images  pixels      maps  kernel  stride   forward to images to kernel')
+    print(' images  pixels      maps  kernel  stride   forward to images to kernel exchanged')
     for shape in SHAPES:
         n, size, inputs, outputs, kernel, stride = shape
         gflop = COUNT * 2 * n * (size // stride) ** 2 * kernel ** 2 * inputs * outputs / 1e9

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from networks.activations import HOMOGENEOUS, SQRT2, activate
+from networks.convolution import convolve
 from networks.growth import shape_of
 
 
@@ -147,7 +148,7 @@ class WScaleConv(_WScale):
         if self.scaling == 'up':
             n, h, w, _ = shape_of(x)
             return tf.nn.conv2d_transpose(x, kernel, [n, 2 * h, 2 * w, self.filters], 2, 'SAME')
-        return tf.nn.conv2d(x, kernel, 2 if self.scaling == 'down' else 1, 'SAME')
+        return tf.nn.conv2d(x, kernel, 2, 'SAME') if self.scaling else convolve(x, kernel)
 
     def get_config(self):
         return {**super().get_config(), 'filters': self.filters, 'kernel_size': self.kernel_size,

@@ -2,6 +2,7 @@
 import keras
 import tensorflow as tf
 
+from networks.convolution import convolve
 from networks.growth import shape_of
 from networks.layers import WScaleConv
 from networks.resampling import conv_downsample, upsample_conv
@@ -28,7 +29,7 @@ class FilteredConv(WScaleConv):
     def _product(self, x, kernel):
         if self.scaling:
             return {'up': upsample_conv, 'down': conv_downsample}[self.scaling](x, kernel, self.resample_kernel)
-        return tf.nn.conv2d(x, kernel, 1, 'SAME')
+        return convolve(x, kernel)
 
     def get_config(self):
         return {**super().get_config(), 'resample_kernel': self.resample_kernel}
