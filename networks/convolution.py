@@ -1,6 +1,6 @@
 """The convolution of stride 1, whose gradient to the kernel is another one where that is quicker. NHWC, HWIO.
 
-On processors without AVX-512 oneDNN computes that gradient at 0.2 to 0.6 of the rate of matrix products, and convolutions at
+On processors without AVX-512 oneDNN computes that gradient at 0.2 to 0.7 of the rate of matrix products, and convolutions at
 0.7 to 1. With batch and channels in each other's place the gradient is a convolution too: of the images [C, H, W, N] by the
 upstream gradient [H, W, N, filters], a kernel of the images' size. Small images gain by it (docs/performance.md).
 """

@@ -11,7 +11,7 @@ from absl import logging
 from tqdm import tqdm
 
 import runtime
-from files import TEXT, json_lines, replacing
+from files import TEXT, json_lines, write_text
 from wording import format_time
 
 FIRST_LINE_SEC = 5.0  # Seconds of training after which a log that has no tick yet gets a line.
@@ -119,8 +119,7 @@ def _drop_later_records(path, nimg):
     if not os.path.exists(path):
         return
     kept = [record for record in json_lines(path, 'nimg') if record['nimg'] <= nimg]
-    with replacing(path) as partial, open(partial, 'w') as file:
-        file.writelines(json.dumps(record) + '\n' for record in kept)
+    write_text(path, ''.join(json.dumps(record) + '\n' for record in kept))
 
 
 class Averages:
