@@ -47,7 +47,7 @@ class Draws:
                      self._minibatch, self._first, self._step)
 
     def _stream(self, stream):
-        seed = tf.stack([tf.constant(self._seed, tf.int64), self._nimg])
+        seed = tf.stack([tf.convert_to_tensor(self._seed, tf.int64), self._nimg])
         return tf.random.experimental.stateless_fold_in(seed, stream)
 
 
@@ -57,11 +57,12 @@ def rows(x, first, n):
 
 
 def draw_round(seed, nimg, updates, n, latent_size):
-    """-> [Draws], one per update of the round that starts at nimg; call it in a replica, with its share n of a minibatch."""
+    """-> draws(i) -> Draws of update number i, an int or an int64 tensor, of the round that starts at nimg; call it in a
+    replica, with its share n of a minibatch."""
     replicas = tf.distribute.get_replica_context()
     minibatch, first = n * replicas.num_replicas_in_sync, replicas.replica_id_in_sync_group * n
     latents = tf.random.stateless_normal([updates, minibatch, latent_size], [tf.constant(seed, tf.int64), nimg])
     factors = tf.random.stateless_uniform([updates, minibatch], [tf.constant(~seed, tf.int64), nimg])
     latents = tf.slice(latents, [0, first, 0], [updates, n, latent_size])
     factors = tf.slice(factors, [0, first], [updates, n])
-    return [Draws(latents[i], factors[i], seed ^ (i + 1 << 32), nimg, minibatch, first) for i in range(updates)]
+    return lambda i: Draws(latents[i], factors[i], seed ^ (i + 1) * 2 ** 32, nimg, minibatch, first)

@@ -120,8 +120,9 @@ class Iteration:
     iteration(batch, nimg, phase) -> Sums of the statistics `names`, means over replicas. `batch` is an element of
     data.pipeline.batches over rounds * `minibatches` minibatches, nimg the number of images shown before. Which updates of
     a round are due is a function of nimg, decided here: there is one graph per level, minibatch, slices and part of the
-    round, fading or not. A part is what is always due together, in a row: the whole round without lazy updates. `prepare`
-    makes the graphs of a phase ready ahead of its first call.
+    round, fading or not. A part is what is always due together, in a row: the whole round without lazy updates. In it, an
+    update that is done several times in a row is traced once. `prepare` makes the graphs of a phase ready ahead of its
+    first call.
     """
 
     def __init__(self, strategy, state, objective, *, seed, rounds, jit=False):
@@ -136,7 +137,7 @@ class Iteration:
         self._pairs_at, self._copies = averaged_pairs(state.G, state.Gs), copied_pairs(state.G, state.Gs)
         # A tf.function is locked while it traces, so each graph has one of its own.
         self._functions = collections.defaultdict(lambda: tf.function(self._run))
-        self._told = {}  # {part: the statistics that it tells}, known once traced.
+        self._told = {}  # {updates: the statistics that they tell}, known once traced.
         self._ready = set()
 
     def __call__(self, batch, nimg, phase):
@@ -147,7 +148,7 @@ class Iteration:
             function = self._compiled(batch, phase, part)
             values.append(function(batch, tf.constant(first), tf.constant(count), tf.constant(nimg, tf.int64),
                                    fade and tf.constant(fade), settings, phase.level, part, phase.slices))
-            counts += count * np.isin(self.names, self._told[part])
+            counts += count * sum(np.isin(self.names, self._told[updates]) for updates, _ in self._stretches(part))
         return Sums(values[0] if len(values) == 1 else tf.add_n(values), counts)
 
     def prepare(self, batch_spec, phase):
@@ -170,6 +171,13 @@ class Iteration:
     def _due(self, number):
         """The parts, as indices of updates, that are due in round `number`."""
         return [part for part in self._parts if number % self._updates[part[0]].every == 0]
+
+    def _stretches(self, part):
+        """[(updates, as indices, that are traced together; how often they are done, each time on the next minibatch)]"""
+        groups = [tuple(group) for _, group in itertools.groupby(part, lambda i: self._updates[i]._replace(minibatch=0))]
+        if len(groups) == len(part):
+            return [(part, 1)]
+        return [(group[:1], len(group)) for group in groups]
 
     def _calls(self, number):
         """(first round of the iteration, rounds, part) of each call of a graph, in order; `number`: of the first round."""
@@ -201,23 +209,28 @@ class Iteration:
         shown_per_round = self.minibatches * n * replicas
         for index in tf.range(first, first + rounds):
             shown = nimg + tf.cast(index, tf.int64) * shown_per_round
-            result = self._strategy.run(self._replica_round, args=(batch, index, shown, fade, settings, level, part, slices))
-            total += self._strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / replicas
+            for updates, repeats in self._stretches(part):
+                for repeat in tf.range(repeats) if repeats > 1 else [0]:
+                    with tf.control_dependencies([total]):  # Earlier, it would hold memory beside the one before.
+                        begin = tf.identity(shown)
+                    result = self._strategy.run(self._replica_updates, args=(
+                        batch, index, begin, fade, settings, level, updates, repeat, slices))
+                    total += self._strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / (replicas * repeats)
         return total
 
     @tf.autograph.experimental.do_not_convert  # Nothing in it needs converting, which took half of the time to trace.
-    def _replica_round(self, batch, index, nimg, fade, settings, level, part, slices):
+    def _replica_updates(self, batch, index, nimg, fade, settings, level, updates, repeat, slices):
         state, n = self._state, batch['images'].shape[1]
-        draws = draw_round(self._seed, nimg, len(self._updates), n, state.G.latent_size)
+        draws_of = draw_round(self._seed, nimg, len(self._updates), n, state.G.latent_size)
         elements, statistics, skipped = {}, {}, None
-        for i in part:
-            update = self._updates[i]
+        for i in updates:
+            update, draws = self._updates[i], draws_of(i + tf.cast(repeat, tf.int64))
             if update.minibatch not in elements:
-                elements[update.minibatch] = _element(batch, index * self.minibatches + update.minibatch, fade)
+                elements[update.minibatch] = _element(batch, index * self.minibatches + update.minibatch + repeat, fade)
             if skipped is not None:
                 with tf.control_dependencies([skipped]):  # Earlier, it would hold memory while the step before needs most.
-                    draws[i].latents = tf.identity(draws[i].latents)
-            gradients, terms, means = self._gradients(update, elements[update.minibatch], draws[i], level, fade, slices)
+                    draws.latents = tf.identity(draws.latents)
+            gradients, terms, means = self._gradients(update, elements[update.minibatch], draws, level, fade, slices)
             statistics |= terms
             for name in update.trains:
                 optimizer = state.optimizer(name)
@@ -229,7 +242,7 @@ class Iteration:
                 update_average(self._pairs_at[level], settings['Gs_decay'], self._copies)
             if update.after:
                 update.after(terms)
-        self._told[part] = [name for name in self.names if name in statistics]
+        self._told[updates] = [name for name in self.names if name in statistics]
         return tf.stack([tf.reduce_mean(statistics.get(name, 0.0)) for name in self.names])
 
     def _gradients(self, update, element, draws, level, fade, slices):

@@ -9,7 +9,9 @@ from step_setup import Setup, cpus
 from toy_method import Hinge, Loss
 from workers import check_workers
 
+from config import resolve
 from data.pipeline import batches
+from training.objectives.wgan_gp import WGANGP
 from training.schedule import Phase
 
 
@@ -128,6 +130,24 @@ def test_the_average_follows_the_formula_once_per_d_step_before_the_g_step(data_
         for _ in range(3):
             Gs = G + (Gs - G) * np.float32(0.9)
         assert_allclose(setup.weights()[f'Gs/{name}'], Gs, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize('devices', [1, 2])
+def test_steps_that_repeat_are_traced_once_and_train_as_if_each_were_traced(data_dir, devices):
+    class Apart(WGANGP):
+        def round(self):
+            return [update._replace(after=lambda terms: None) for update in super().round()]  # No two are equal.
+
+    setups = [Setup(data_dir, cpus(2) if devices == 2 else None, objective=kind(resolve(['demo'], []).loss, D_repeats=3))
+              for kind in (WGANGP, Apart)]
+    for setup in setups:
+        setup.run(2)
+    nodes = [sum(len(function.node_def) for graph in setup.iteration.graphs()
+                 for function in graph.graph.as_graph_def().library.function) for setup in setups]
+    assert nodes[0] < 0.7 * nodes[1]
+    weights = [setup.weights() for setup in setups]
+    for name, weight in weights[1].items():
+        assert_allclose(weights[0][name], weight, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize('devices', [1, 2])
