@@ -34,7 +34,7 @@ def kinds(n, size, inputs, outputs, kernel, stride):
     """{kind: a function that runs COUNT convolutions}"""
     import tensorflow as tf
 
-    from networks.convolution import to_kernel
+    from networks.convolution import exchanged, products
 
     def several(*shape):
         return [tf.Variable(tf.random.stateless_normal(shape, [i, 0])) for i in range(COUNT)]
@@ -47,8 +47,8 @@ def kinds(n, size, inputs, outputs, kernel, stride):
             input_sizes=x[i].shape, filter=w[i], out_backprop=y[i], **how),
         'to kernel': lambda i: tf.raw_ops.Conv2DBackpropFilter(
             input=x[i], filter_sizes=w[i].shape, out_backprop=y[i], **how)}
-    if stride == 1:
-        operations['exchanged'] = lambda i: to_kernel(x[i].value(), y[i].value(), kernel)
+    for way in exchanged, products:
+        operations[way.__name__] = lambda i, way=way: way(x[i].value(), y[i].value(), kernel, stride)
 
     def together(operation):
         return tf.function(lambda: tf.add_n([tf.reshape(operation(i), [-1])[0] for i in range(COUNT)]))

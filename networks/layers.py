@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from networks.activations import HOMOGENEOUS, SQRT2, activate
-from networks.convolution import convolve
+from networks.convolution import convolve, convolve_transposed
 from networks.growth import shape_of
 
 
@@ -147,8 +147,8 @@ class WScaleConv(_WScale):
     def _product(self, x, kernel):
         if self.scaling == 'up':
             n, h, w, _ = shape_of(x)
-            return tf.nn.conv2d_transpose(x, kernel, [n, 2 * h, 2 * w, self.filters], 2, 'SAME')
-        return tf.nn.conv2d(x, kernel, 2, 'SAME') if self.scaling else convolve(x, kernel)
+            return convolve_transposed(x, kernel, [n, 2 * h, 2 * w, self.filters])
+        return convolve(x, kernel, 2 if self.scaling else 1)
 
     def get_config(self):
         return {**super().get_config(), 'filters': self.filters, 'kernel_size': self.kernel_size,

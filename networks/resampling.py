@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from networks.activations import recorded
+from networks.convolution import convolve, convolve_transposed
 from networks.growth import shape_of
 
 
@@ -87,8 +88,8 @@ def upsample_conv(x, weight, kernel, gain=1.0):
     k = setup_kernel(kernel, 4 * gain)
     p = len(k) - 2 - (side - 1)
     # The transposed convolution flips by itself; what is meant does not.
-    y = tf.nn.conv2d_transpose(x, tf.transpose(weight[::-1, ::-1], [0, 1, 3, 2]),
-                               [n, 2 * (height - 1) + side, 2 * (width - 1) + side, out], 2, 'VALID')
+    y = convolve_transposed(x, tf.transpose(weight[::-1, ::-1], [0, 1, 3, 2]),
+                            [n, 2 * (height - 1) + side, 2 * (width - 1) + side, out], padding='VALID')
     return upfirdn(y, k, pads=_both((p + 1) // 2 + 1, p // 2 + 1))
 
 
@@ -99,4 +100,4 @@ def conv_downsample(x, weight, kernel, gain=1.0):
         return tf.nn.conv2d(downsample(x, kernel, gain), weight, 1, 'VALID')
     k = setup_kernel(kernel, gain)
     p = len(k) - 2 + (side - 1)
-    return tf.nn.conv2d(upfirdn(x, k, pads=_both((p + 1) // 2, p // 2)), weight, 2, 'VALID')
+    return convolve(upfirdn(x, k, pads=_both((p + 1) // 2, p // 2)), weight, 2, 'VALID')
