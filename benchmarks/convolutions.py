@@ -2,8 +2,8 @@
 
 Method: eight independent convolutions of one kind in a graph, two kernels at a time with one core each, as networks of at
 most 64 maps train; their rate relative to plain matrix products (2048^3, float32, on all cores) in the same process, the
-best of half a second. Kinds: forward, toward the images, toward the kernel, the same with batch and
-channels exchanged (networks/convolution.py; stride 1); 3x3, and the 4x4 of stride 2 that scales.
+best of half a second. Kinds: forward, toward the images, toward the kernel as oneDNN does it, with batch and channels
+exchanged and as matrix products (networks/convolution.py); 3x3, and the 4x4 of stride 2 that scales.
 """
 import _root  # noqa: F401  isort: skip
 import runtime  # isort: skip (it must come before TensorFlow)
@@ -16,7 +16,8 @@ COUNT = 8
 # Images, pixels, maps in, maps out, kernel size, stride: what the step runs most of.
 SHAPES = [(32, 4, 64, 64, 3, 1), (32, 8, 64, 64, 3, 1), (16, 16, 64, 64, 3, 1), (16, 32, 64, 64, 3, 1),
           (32, 32, 64, 64, 3, 1), (16, 64, 32, 32, 3, 1), (16, 16, 64, 64, 4, 2), (16, 32, 64, 64, 4, 2),
-          (16, 64, 32, 64, 4, 2)]
+          (16, 64, 32, 64, 4, 2), (8, 8, 512, 512, 3, 1), (8, 16, 512, 512, 3, 1), (8, 32, 512, 512, 3, 1),
+          (8, 16, 512, 512, 4, 2), (8, 32, 512, 512, 4, 2)]
 
 
 def best(run, seconds=0.5):
@@ -60,7 +61,7 @@ def main(argv):
     runtime.suit_threads_to(64)
     rate, rows = sgemm_gflops(best(sgemm(), 2)), []
     print(f'sgemm {rate:.0f} GFLOP/s; shares of it:')
-    print(' images  pixels      maps  kernel  stride   forward to images to kernel exchanged')
+    print(' images  pixels      maps  kernel  stride   forward to images to kernel exchanged  products')
     for shape in SHAPES:
         n, size, inputs, outputs, kernel, stride = shape
         gflop = COUNT * 2 * n * (size // stride) ** 2 * kernel ** 2 * inputs * outputs / 1e9
