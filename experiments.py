@@ -2,16 +2,19 @@
 
 NAME is table1, mnist1k, lsgan or growing. Each row of its table is trained with each seed, and measured; what is there is
 not repeated, and what was stopped goes on, so the same command continues. After each run the tables (text, Markdown, CSV),
-the curves and a picture of each row are written anew to OUT/NAME-SCALE/.
+the curves and a picture of each row are written anew to OUT/NAME-SCALE/. A run that fails is told, and the others go on.
 """
 import runtime  # isort: skip (it must come before TensorFlow)
 
 import concurrent.futures
+import dataclasses
 import functools
 import os
 import queue
+import signal
 import subprocess
 import sys
+import threading
 
 from absl import flags, logging
 
@@ -51,22 +54,46 @@ def main(argv):
     for name in FLAGS.rows:
         if name not in rows:
             raise ValueError(f'{argv[1]} has no row {name!r}; its rows are {", ".join(experiment.rows)}.')
-    seeds = parse_integers(FLAGS.seeds) if FLAGS.seeds else [*range(experiment.seeds)]
+    seeds = parse_integers(FLAGS.seeds) if FLAGS['seeds'].present else [*range(experiment.seeds)]
     if FLAGS['rows'].present and not FLAGS.rows:
         raise ValueError(f'--rows names no row; the rows of {argv[1]} are {", ".join(experiment.rows)}.')
+    if any(text.startswith('train.seed=') for text in FLAGS.set):
+        raise ValueError('--set=train.seed would train the same run for every seed; name seeds with --seeds.')
     from metrics.table import parse_specs
-    parse_specs(metrics_of(experiment))
-    for row in rows.values():
-        arguments = train_arguments(experiment, row, seeds[0])  # A wrong name or override is told before anything runs.
-        configs.resolve(arguments[0].split(','), arguments[1:])
-
+    if not parse_specs(metrics_of(experiment)):
+        raise ValueError('--metrics names no metric; drop it for those of the table.')
     folder = os.path.join(FLAGS.out, f'{argv[1]}-{FLAGS.scale}')
+    for name, row in rows.items():
+        for seed in seeds:
+            check(experiment, name, row, seed, folder)
+
     os.makedirs(folder, exist_ok=True)
     with files.locked(folder, 'run', 'wait for it and what it started, or give another --out') as lock:
-        if FLAGS.run:
-            run_all(experiment, rows, seeds, folder, lock)
+        failures = run_all(experiment, rows, seeds, folder, lock) if FLAGS.run else []
         print(f'{experiment.help}:\n{report(experiment, rows, folder)}', end='')
         print(f'{folder}: table.txt, table.md, table.csv, curves.png, a picture of each row')
+    if failures:
+        raise ValueError(f'{len(failures)} of {len(rows) * len(seeds)} runs failed: {" ".join(failures)} '
+                         'The same command tries them again.')
+
+
+def check(experiment, name, row, seed, folder):
+    """ValueError where a run cannot be what is asked, before anything runs: by a wrong name or override, or settings other
+    than those that it was begun with; and, with --norun, where no row has a run."""
+    names, *overrides = train_arguments(experiment, row, seed)
+    config = configs.resolve(names.split(','), overrides)
+    run_dir = runs.newest(results_dir(folder, name, seed))
+    if not FLAGS.run:
+        if not any(runs_of(folder, each) for each in experiment.rows):
+            raise ValueError(f'There are no runs in {folder}; drop --norun to train them.')
+    elif run_dir:
+        old, new = (dataclasses.asdict(each) for each in (
+            configs.load(os.path.join(run_dir, 'config.json')), configs.from_json(configs.to_json(config))))
+        for key in (f'{section}.{key}' for section in new if section != 'description' for key in new[section]):
+            section, field = key.split('.')
+            if key != 'data.dir' and old[section].get(field) != new[section][field]:
+                raise ValueError(f'{run_dir} was begun with {key}={old[section].get(field)}, but here it is '
+                                 f'{new[section][field]}; give another --out, or remove that folder.')
 
 
 def train_arguments(experiment, row, seed):
@@ -74,10 +101,17 @@ def train_arguments(experiment, row, seed):
     small = FLAGS.scale == 'small'
     names = f'{row.names},{FLAGS.data or experiment.data[FLAGS.scale]}'
     values = row.values | {'train.seed': seed} | (experiment.small | row.small if small else {})
-    kimg = values.get('train.total_kimg')
-    if kimg:
-        values |= {'schedule.tick_kimg': kimg / SNAPSHOTS, 'schedule.tick_kimg_dict': {}, 'train.network_snapshot_ticks': 1}
-    return [names, *(f'{key}={value}' for key, value in values.items()), *FLAGS.set]
+    overrides = [*(f'{key}={value}' for key, value in values.items()), *FLAGS.set]
+    if small:
+        kimg = configs.resolve(names.split(','), overrides).train.total_kimg
+        overrides = [f'schedule.tick_kimg={kimg / SNAPSHOTS}', 'schedule.tick_kimg_dict={}',
+                     'train.network_snapshot_ticks=1', *overrides]
+    return [names, *overrides]
+
+
+def results_dir(folder, name, seed):
+    """The --results_dir of a row's run with a seed."""
+    return os.path.join(folder, 'runs', f'{name}-{seed}')
 
 
 def metrics_of(experiment):
@@ -86,26 +120,31 @@ def metrics_of(experiment):
 
 
 def run_all(experiment, rows, seeds, folder, lock):
-    """Trains and measures each row with each seed, seed by seed, so that a whole table is there early."""
-    jobs = [(name, row, seed) for seed in seeds for name, row in rows.items()]
-    devices = queue.SimpleQueue()
+    """Trains and measures each row with each seed, seed by seed, so that a whole table is there early. -> what failed"""
+    jobs = [(name, row, seed, seed == seeds[0]) for seed in seeds for name, row in rows.items()]
+    devices, failures = queue.SimpleQueue(), []
     for device in range(FLAGS.devices or 1):
         devices.put(device)
 
     def do(job):
         device = devices.get()
         try:
-            run(experiment, *job, folder, functools.partial(call, environment_of(device), lock))
+            run(experiment, *job, folder, functools.partial(children.call, environment_of(device), lock))
+        except (ValueError, OSError) as error:
+            if not children.stopped:
+                logging.error('%s', error)
+                failures.append(str(error))
         finally:
             devices.put(device)
 
-    with concurrent.futures.ThreadPoolExecutor(FLAGS.devices or 1) as pool:
-        try:
-            for number, _ in enumerate(pool.map(do, jobs), 1):
+    with Children() as children, concurrent.futures.ThreadPoolExecutor(FLAGS.devices or 1) as pool:
+        for number, _ in enumerate(concurrent.futures.as_completed([pool.submit(do, job) for job in jobs]), 1):
+            if not children.stopped:
                 logging.info('%d of %d runs\n%s', number, len(jobs), report(experiment, rows, folder))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    if children.stopped:
+        report(experiment, rows, folder)
+        raise ValueError('Stopped before the end; the same command goes on.')
+    return failures
 
 
 def environment_of(device):
@@ -118,42 +157,82 @@ def environment_of(device):
     return {'TF_NUM_INTRAOP_THREADS': share, 'TF_NUM_INTEROP_THREADS': '1', 'OMP_NUM_THREADS': share}
 
 
-def run(experiment, name, row, seed, folder, call):
-    """Trains one row with one seed, or goes on, and measures it; ValueError if it stops before its end."""
-    results_dir, metrics = os.path.join(folder, 'runs', f'{name}-{seed}'), metrics_of(experiment)
-    run_dir, where = runs.newest(results_dir), [f'--results_dir={results_dir}']
+def run(experiment, name, row, seed, draw, folder, call):
+    """Trains one row with one seed, or goes on, and measures it; ValueError if it stops before its end. With `draw` its
+    picture is that of the row."""
+    results, metrics = results_dir(folder, name, seed), metrics_of(experiment)
+    run_dir, where = runs.newest(results), [f'--results_dir={results}']
     names, *overrides = train_arguments(experiment, row, seed)
     if run_dir is None or not runs.is_finished(run_dir):
         fresh = [f'--config={names}', *(f'--set={text}' for text in overrides)]
         call('train', *where, f'--data_dir={FLAGS.data_dir}', *(['--resume=latest'] if run_dir else fresh))
-        run_dir = runs.newest(results_dir)
+        run_dir = runs.newest(results)
     if not runs.is_finished(run_dir):
         raise ValueError(f'{run_dir} was stopped before its end; the same command goes on.')
     measured = os.path.join(run_dir, 'measured')
-    if not os.path.exists(measured) or files.read(measured).decode() != metrics:  # Else a start for nothing.
-        call('evaluate', *where, '--run=latest', f'--metrics={metrics}')
+    if not (os.path.exists(measured) and files.read(measured) == metrics.encode() and columns_of(experiment, run_dir)):
+        call('evaluate', *where, '--run=latest', f'--metrics={metrics}')  # Not again: it would be a start for nothing.
         files.write_text(measured, metrics)
     picture = os.path.join(folder, f'{name}.png')
-    if not os.path.exists(picture):
+    if draw and not os.path.exists(picture):
         call('generate', 'grid', f'--network={run_dir}', '--seeds=0-31', '--grid=8x4', '--nocaptions', '--overwrite',
              f'--out={picture}')
 
 
-def call(environment, lock, name, *arguments):
-    """Runs one of the commands, whose lines go to stderr, and which holds the lock too; ValueError if it fails."""
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{name}.py')
-    program = ['-m', __package__, name] if __package__ else [script]
-    done = subprocess.run([sys.executable, *program, *arguments], stdout=sys.stderr, env={**os.environ, **environment},
-                          pass_fds=[lock.fileno()])
-    if done.returncode:
-        raise ValueError(f'{command(name)} {" ".join(arguments)} ended with status {done.returncode}; see its lines above.')
+class Children:
+    """The commands that are running. SIGINT and SIGTERM stop them, as each stops by itself: with a checkpoint."""
+
+    def __init__(self):
+        self.stopped = False
+        self._running, self._starting = set(), threading.Lock()
+
+    def __enter__(self):
+        self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def call(self, environment, lock, name, *arguments):
+        """Runs a command, whose lines go to stderr, and which holds the lock too; ValueError if it fails."""
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{name}.py')
+        program = ['-m', __package__, name] if __package__ else [script]
+        with self._starting:
+            if self.stopped:
+                raise ValueError('Stopped.')
+            child = subprocess.Popen(  # In a session of its own: a terminal's ^C comes to this process alone.
+                [sys.executable, *program, *arguments], stdout=sys.stderr, env={**os.environ, **environment},
+                pass_fds=[lock.fileno()], start_new_session=True)
+            self._running.add(child)
+        status = child.wait()
+        self._running.discard(child)
+        if status:
+            raise ValueError(f'{command(name)} {arguments[0]} .. ended with status {status}; see its lines above.')
+
+    def _stop(self, number, frame):
+        self.__exit__()  # A second signal kills as usual.
+        with self._starting:
+            self.stopped = True
+            for child in [*self._running]:
+                child.terminate()
+
+
+def columns_of(experiment, run_dir):
+    """What a table tells of a run: {column: value}, empty if its metrics are not all on record."""
+    from metrics import summary
+    from metrics.table import parse_specs
+    found = summary.columns_of(run_dir, parse_specs(metrics_of(experiment)))
+    return found if found.keys() - {'minutes'} else {}
 
 
 def report(experiment, rows, folder):
-    """Writes the tables and the curves of all that is finished. -> the table's text"""
+    """Writes the tables and the curves of all that is finished, of `rows` and of others that have runs. -> its text"""
     from metrics import summary
-    finished = {name: [run_dir for run_dir in runs_of(folder, name) if runs.is_finished(run_dir)] for name in rows}
-    lines = [(row.label, [summary.columns_of(run_dir) for run_dir in finished[name]], row.published)
+    from metrics.table import parse_specs
+    finished = {name: [each for each in runs_of(folder, name) if runs.is_finished(each)] for name in experiment.rows}
+    rows = {name: row for name, row in experiment.rows.items() if name in rows or finished[name]}
+    lines = [(row.label, [columns_of(experiment, run_dir) for run_dir in finished[name]], row.published)
              for name, row in rows.items()]
     table = summary.cells(lines)
     text = summary.save_tables(os.path.join(folder, 'table'), table)
@@ -161,7 +240,8 @@ def report(experiment, rows, folder):
     if measured:
         column = next((name for name in measured if name.endswith('_avg')), measured[0])
         summary.save_curves(os.path.join(folder, 'curves.png'),
-                            [(row.label, finished[name]) for name, row in rows.items()], column)
+                            [(row.label, finished[name]) for name, row in rows.items()],
+                            parse_specs(metrics_of(experiment)), column)
     published = any(row.published for row in rows.values())
     return text + (f'Published: {experiment.source}, at its size.\n' if published else '')
 

@@ -20,9 +20,12 @@ class Records:
         wanted = {'row': row, 'nimg': nimg, 'metric': str(spec), **self._settings(spec)}
         return next((record for record in reversed(self._all) if wanted.items() <= record.items()), None)
 
-    def values(self, row):
-        """{column: value} of all that is on record of a row, the latest of each column."""
-        return {name: value for record in self._all if record.get('row') == row for name, value in record['values'].items()}
+    def values(self, row, specs):
+        """{column: value} of what `specs` tell of a row, the latest of each; empty if one of them is not on record."""
+        found = {record['metric']: record['values'] for record in self._all if record.get('row') == row}
+        if not {str(spec) for spec in specs} <= found.keys():
+            return {}
+        return {name: value for spec in specs for name, value in found[str(spec)].items()}
 
     def curves(self):
         """{(metric, column): {nimg: value}} of all networks on record, the latest value of each moment, moments rising."""

@@ -9,17 +9,19 @@ from files import json_lines, replacing, write_text
 from metrics.records import Records
 
 
-def columns_of(run_dir, snapshot='network-final.h5'):
-    """{column: value} of what a run's metrics.jsonl tells last of a snapshot, and 'minutes' of training."""
-    found = _records(run_dir).values(snapshot)
+def columns_of(run_dir, specs, snapshot='network-final.h5'):
+    """{column: value} of what a run's metrics.jsonl tells last of a snapshot by metrics.table.Specs, if it tells all of
+    them, and 'minutes' of training."""
+    found = _records(run_dir).values(snapshot, specs)
     ticks = json_lines(os.path.join(run_dir, 'stats.jsonl'), 'total_sec')
     return found | ({'minutes': ticks[-1]['total_sec'] / 60} if ticks else {})
 
 
-def curve_of(run_dir, column):
-    """(kimg, values) of a column over a run's snapshots."""
-    curve = {nimg / 1000: value for (_, name), points in _records(run_dir).curves().items() if name == column
-             for nimg, value in points.items()}
+def curve_of(run_dir, specs, column):
+    """(kimg, values) of a column of `specs` over a run's snapshots."""
+    named = [str(spec) for spec in specs]
+    curve = {nimg / 1000: value for (spec, name), points in _records(run_dir).curves().items()
+             if spec in named and name == column for nimg, value in points.items()}
     return [*curve], [*curve.values()]
 
 
@@ -61,14 +63,14 @@ def save_tables(path, table):
     return text
 
 
-def save_curves(path, rows, column):
-    """Draws a column over kimg: a line for each of `rows`, (label, [run folders]), the mean of its seeds, which are dots."""
+def save_curves(path, rows, specs, column):
+    """Draws a column of `specs` over kimg: the mean, a line for each of `rows`, (label, [run folders]); seeds are dots."""
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot
     figure, axis = pyplot.subplots(figsize=(9, 5))
     for number, (label, run_dirs) in enumerate(rows):
-        curves = [curve for curve in (curve_of(run_dir, column) for run_dir in run_dirs) if curve[0]]
+        curves = [curve for curve in (curve_of(run_dir, specs, column) for run_dir in run_dirs) if curve[0]]
         shared = sorted(set.intersection(*(set(kimg) for kimg, _ in curves))) if curves else []
         for kimg, values in curves:
             axis.plot(kimg, values, '.', color=f'C{number}', alpha=0.5)

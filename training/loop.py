@@ -153,6 +153,8 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
             clock.end_maintenance()
 
     done = position.nimg >= total_nimg
+    if done:
+        maintenance.at_the_end()
     if chief and done:
         runs.mark_finished(run_dir)
     elif chief:

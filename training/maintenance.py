@@ -56,6 +56,11 @@ class Maintenance:
         if found:
             self.say('metrics  ' + '  '.join(f'{name} {value:.4f}' for name, value in found.items()))
 
+    def at_the_end(self):
+        """Saves the last networks where they are missing: a process came so far and was killed, or they were removed."""
+        if not os.path.exists(runs.final_path(self._run_dir)):
+            self._save_networks(done=True)
+
     def close(self):
         """Closes the files."""
         self._report.close()
@@ -74,6 +79,9 @@ class NoMaintenance:
         """Nothing."""
 
     def after_tick(self, phase, statistics, clock, done):
+        """Nothing."""
+
+    def at_the_end(self):
         """Nothing."""
 
     def close(self):
