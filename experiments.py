@@ -138,7 +138,8 @@ def run_all(experiment, rows, seeds, folder, lock):
             devices.put(device)
 
     with Children() as children, concurrent.futures.ThreadPoolExecutor(FLAGS.devices or 1) as pool:
-        for number, _ in enumerate(concurrent.futures.as_completed([pool.submit(do, job) for job in jobs]), 1):
+        for number, done in enumerate(concurrent.futures.as_completed([pool.submit(do, job) for job in jobs]), 1):
+            done.result()
             if not children.stopped:
                 logging.info('%d of %d runs\n%s', number, len(jobs), report(experiment, rows, folder))
     if children.stopped:
