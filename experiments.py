@@ -66,6 +66,8 @@ def main(argv):
     for name, row in rows.items():
         for seed in seeds:
             check(experiment, name, row, seed, folder)
+    if not FLAGS.run and not any(runs_of(folder, name) for name in experiment.rows):
+        raise ValueError(f'There are no runs in {folder}; drop --norun to train them.')
 
     os.makedirs(folder, exist_ok=True)
     with files.locked(folder, 'run', 'wait for it and what it started, or give another --out') as lock:
@@ -79,21 +81,18 @@ def main(argv):
 
 def check(experiment, name, row, seed, folder):
     """ValueError where a run cannot be what is asked, before anything runs: by a wrong name or override, or settings other
-    than those that it was begun with; and, with --norun, where no row has a run."""
+    than those that it was begun with."""
     names, *overrides = train_arguments(experiment, row, seed)
     config = configs.resolve(names.split(','), overrides)
     run_dir = runs.newest(results_dir(folder, name, seed))
-    if not FLAGS.run:
-        if not any(runs_of(folder, each) for each in experiment.rows):
-            raise ValueError(f'There are no runs in {folder}; drop --norun to train them.')
-    elif run_dir:
+    if FLAGS.run and run_dir:
         old, new = (dataclasses.asdict(each) for each in (
             configs.load(os.path.join(run_dir, 'config.json')), configs.from_json(configs.to_json(config))))
-        for key in (f'{section}.{key}' for section in new if section != 'description' for key in new[section]):
-            section, field = key.split('.')
-            if key != 'data.dir' and old[section].get(field) != new[section][field]:
-                raise ValueError(f'{run_dir} was begun with {key}={old[section].get(field)}, but here it is '
-                                 f'{new[section][field]}; give another --out, or remove that folder.')
+        for section, key in ((name, key) for name in new if name != 'description' for key in new[name]):
+            before, now = old[section].get(key), new[section][key]
+            if before != now and (section, key) != ('data', 'dir'):
+                raise ValueError(f'{run_dir} was begun with {section}.{key}={before}, but here it is {now}; give another '
+                                 f'--out, or remove that folder.')
 
 
 def train_arguments(experiment, row, seed):
