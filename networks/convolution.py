@@ -4,8 +4,8 @@ On processors without AVX-512 oneDNN computes that gradient at 0.2 to 0.7 of the
 0.7 to 1. Two other ways give the same numbers (docs/performance.md has their rates):
 - exchanged: with batch and channels in each other's place it is a convolution too, of the images [C, H, W, N] by the
   upstream gradient [h, w, N, filters], a kernel of the images' size, dilated by the stride. Small images gain by it.
-- products: of the images, as they lie in memory, and the upstream gradient, shifted by each column of the kernel; one for
-  each of its rows, which begin a row of pixels later. Networks of many maps gain by it.
+- products: of the images and the upstream gradient as they lie in memory, zeros between the rows and the images; one for
+  each row of the kernel, which begins a row of pixels later, all columns side by side. Networks of many maps gain by it.
 """
 import functools
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import tensorflow as tf
 import runtime
 from networks.activations import recorded
 
-_MOST = 4096  # Pixels of a minibatch that gain by the exchange; of more the transpositions cost as much.
+_MOST = 4096  # Pixels that gain by the exchange, of more the transpositions cost as much; and of a part of the products.
 _BLOCK = 8    # oneDNN takes channels, there images, in blocks of so many.
 _WIDE = 128   # Maps from which products gain, and the exchange with a stride.
 
@@ -72,19 +72,27 @@ def exchanged(x, gradient, side, stride=1, padding='SAME'):
 
 def products(x, gradient, side, stride=1, padding='SAME'):
     """As `_to_kernel`, by matrix products. SAME; `side` odd for stride 1, 4 for 2, of images of even size."""
+    count, found = max(1, _MOST // (gradient.shape[1] * gradient.shape[2])), None
+    for first in range(0, x.shape[0], count):
+        with tf.control_dependencies([] if found is None else [found]):  # So that one part is in memory at a time.
+            part = _products(x[first:first + count], gradient[first:first + count], side, stride)
+        found = part if found is None else found + part
+    return found
+
+
+def _products(x, gradient, side, stride):
     (c, filters), rows = (x.shape[3], gradient.shape[3]), side // stride
+    zeros = rows // 2
     if stride == 2:  # Blocks of 2x2 pixels are convolved by as many blocks of the kernel.
         x = tf.nn.space_to_depth(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 2)
-        shifted = [tf.pad(gradient, [[0, 0], [0, 1], [column, 1 - column], [0, 0]]) for column in range(2)]
     else:
-        p, w = side // 2, x.shape[2]
-        x = tf.pad(x, [[0, 0], [p, p], [0, 0], [0, 0]])
-        gradient = tf.pad(gradient, [[0, 0], [0, 2 * p], [p, p], [0, 0]])
-        shifted = [gradient[:, :, 2 * p - column:2 * p - column + w] for column in range(side)]
+        x = tf.pad(x, [[0, 0], [zeros, zeros], [0, zeros], [0, 0]])
+    gradient = tf.pad(gradient, [[0, 0], [0, rows - 1], [zeros, 0], [0, 0]])
     width = x.shape[2]
-    length = x.shape[0] * x.shape[1] * width - (rows - 1) * width  # Below each image lie zeros of the gradient.
-    x, gradient = tf.reshape(x, [-1, x.shape[3]]), tf.reshape(tf.concat(shifted, 3), [-1, rows * filters])[:length]
-    found = [tf.matmul(x[row * width:row * width + length], gradient, transpose_a=True) for row in range(rows)]
+    length = x.shape[0] * x.shape[1] * width - (rows - 1) * width
+    x, gradient = tf.reshape(x, [-1, x.shape[3]]), tf.reshape(gradient, [-1, filters])
+    columns = tf.concat([gradient[start:start + length] for start in reversed(range(rows))], 1)
+    found = [tf.matmul(x[row * width:row * width + length], columns, transpose_a=True) for row in range(rows)]
     found = tf.reshape(tf.stack(found), [rows, stride, stride, c, rows, filters])  # Row, block's y, x, in, column, filters.
     return tf.reshape(tf.transpose(found, [0, 1, 4, 2, 3, 5]), [side, side, c, filters])
 

@@ -42,7 +42,7 @@ WAYS = pytest.mark.parametrize('shape, filters, side, stride, padding, way', [
     ((8, 2, 6, 4), 2, 5, 1, 'SAME', 'exchanged'), ((8, 8, 4, 128), 129, 4, 2, 'SAME', 'exchanged'),
     ((8, 9, 7, 128), 128, 3, 2, 'VALID', 'exchanged'), ((8, 6, 6, 128), 128, 3, 2, 'SAME', 'exchanged'),
     ((3, 4, 6, 128), 129, 3, 1, 'SAME', 'products'), ((2, 6, 4, 128), 128, 5, 1, 'SAME', 'products'),
-    ((3, 6, 4, 128), 129, 4, 2, 'SAME', 'products'),
+    ((3, 6, 4, 128), 129, 4, 2, 'SAME', 'products'), ((3, 40, 40, 128), 128, 3, 1, 'SAME', 'products'),
     ((3, 4, 4, 127), 128, 3, 1, 'SAME', None), ((8, 8, 8, 127), 128, 4, 2, 'SAME', None),
     ((3, 5, 5, 128), 128, 4, 2, 'SAME', None),
     ((3, 5, 5, 128), 128, 3, 2, 'VALID', None), ((8, 8, 8, 128), 128, 3, 2, 'VALID', None),
