@@ -26,7 +26,7 @@ import pathlib
 import tempfile
 import time
 
-import numpy as np
+from _noise import write_noise
 from absl import flags
 from machine import against_sgemm, in_own_process, limit_isa, round_gflop, timed
 
@@ -70,15 +70,6 @@ def main(argv):
                 print(*kernels, sep='\n', flush=True)
             rows.append(row)
     print(json.dumps(rows))
-
-
-def write_noise(target, resolution):
-    """A data set of 512 images of noise, or of 64 MB."""
-    from data.writer import Writer
-    random = np.random.RandomState(0)
-    with Writer(target, resolution, 3) as writer:
-        for _ in range(min(512, 2 ** 26 // (3 * resolution ** 2))):
-            writer.add(random.randint(256, size=[1, 3, resolution, resolution]).astype(np.uint8))
 
 
 def measure(resolution, maps, minibatch, path):

@@ -3,11 +3,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 from places import ROOT
 from style_networks import G_SMALL, SMALL
 
+from data.writer import Writer
 from networks import stylegan, stylegan2
 from networks.snapshot import save_snapshot
 
@@ -38,6 +40,20 @@ def test_what_the_next_resolution_costs():
     row, = figures('phases.py', '--resolutions=8')
     assert row['ahead']['graphs'] == 2 and row['when reached']['graphs'] == 1
     assert np.isfinite(row['ahead']['stall_sec']) and row['ahead']['compile_sec'] > 0
+
+
+def test_the_stages_of_starting(tmp_path):
+    with Writer(tmp_path / 'noise', 8, 3) as writer:
+        writer.add(np.random.RandomState(0).randint(256, size=[64, 3, 8, 8]).astype(np.uint8))
+    for what in 'step', 'picture':
+        command = [sys.executable, os.path.join(ROOT, 'benchmarks', '_stages.py'), what, 'progan', tmp_path / 'noise',
+                   tmp_path / 'network.h5']
+        started = time.time()
+        result = subprocess.run([*map(str, command), str(started)], cwd=ROOT, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        stages = json.loads(result.stdout)
+        assert len(stages) > 4 and min(stages.values()) > 0 and sum(stages.values()) < time.time() - started
+    assert (tmp_path / 'network.h5.png').exists()
 
 
 def test_a_failing_row_says_why():
