@@ -1,7 +1,7 @@
 """Internal to startup.py: prints what stages a first step or a first picture consists of, in seconds, as JSON.
 
-Runs in the root of a checkout, with its modules: `python _stages.py step|picture KIND DATASET NETWORK SECONDS`, which are the
-clock when it was started. A step leaves the snapshot NETWORK, of which the picture is.
+Runs in the root of a checkout, with its modules: `python _stages.py step|picture KIND DATASET NETWORK SECONDS`, the last
+being the clock when it was started. A step leaves the snapshot NETWORK, of which the picture is.
 """
 import os
 import sys
