@@ -11,20 +11,16 @@ import dataclasses
 import functools
 import os
 import queue
-import signal
-import subprocess
-import sys
-import threading
 
 from absl import flags, logging
 
 import config as configs
 import files
 import runs
+from children import Children
 from presets.experiments import EXPERIMENTS
 from quiet import has_driver
 from serving.latents import parse_integers
-from wording import command
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum('scale', None, ['small', 'paper'], 'small: minutes per row on two CPU cores; paper: days on a GPU.')
@@ -177,45 +173,6 @@ def run(experiment, name, row, seed, draw, folder, call):
     if draw and not os.path.exists(picture):
         call('generate', 'grid', f'--network={run_dir}', '--seeds=0-31', '--grid=8x4', '--nocaptions', '--overwrite',
              f'--out={picture}')
-
-
-class Children:
-    """The commands that are running. SIGINT and SIGTERM stop them, as each stops by itself: with a checkpoint."""
-
-    def __init__(self):
-        self.stopped = False
-        self._running, self._starting = set(), threading.Lock()
-
-    def __enter__(self):
-        self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *exception):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def call(self, environment, lock, name, *arguments):
-        """Runs a command, whose lines go to stderr, and which holds the lock too; ValueError if it fails."""
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{name}.py')
-        program = ['-m', __package__, name] if __package__ else [script]
-        with self._starting:
-            if self.stopped:
-                raise ValueError('Stopped.')
-            child = subprocess.Popen(  # In a session of its own: a terminal's ^C comes to this process alone.
-                [sys.executable, *program, *arguments], stdout=sys.stderr, env={**os.environ, **environment},
-                pass_fds=[lock.fileno()], start_new_session=True)
-            self._running.add(child)
-        status = child.wait()
-        self._running.discard(child)
-        if status:
-            raise ValueError(f'{command(name)} {arguments[0]} .. ended with status {status}; see its lines above.')
-
-    def _stop(self, number, frame):
-        self.__exit__()  # A second signal kills as usual.
-        with self._starting:
-            self.stopped = True
-            for child in [*self._running]:
-                child.terminate()
 
 
 def columns_of(experiment, run_dir):
