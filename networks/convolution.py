@@ -15,7 +15,8 @@ import tensorflow as tf
 import runtime
 from networks.activations import recorded
 
-_MOST = 4096  # Pixels that gain by the exchange, of more the transpositions cost as much; and of a part of the products.
+_MOST = 4096  # Pixels of a minibatch that gain by the exchange; of more the transpositions cost as much.
+_PART = 2048  # Pixels that products take at a time, or one image: a copy of these is held for each column of the kernel.
 _BLOCK = 8    # oneDNN takes channels, there images, in blocks of so many.
 _WIDE = 128   # Maps from which products gain, and the exchange with a stride.
 
@@ -72,7 +73,7 @@ def exchanged(x, gradient, side, stride=1, padding='SAME'):
 
 def products(x, gradient, side, stride=1, padding='SAME'):
     """As `_to_kernel`, by matrix products. SAME; `side` odd for stride 1, 4 for 2, of images of even size."""
-    count, found = max(1, _MOST // (gradient.shape[1] * gradient.shape[2])), None
+    count, found = max(1, _PART // (gradient.shape[1] * gradient.shape[2])), None
     for first in range(0, x.shape[0], count):
         with tf.control_dependencies([] if found is None else [found]):  # So that one part is in memory at a time.
             part = _products(x[first:first + count], gradient[first:first + count], side, stride)
