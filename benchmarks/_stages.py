@@ -31,9 +31,8 @@ class Stages:
 class Timed:
     """A tf.function, which adds the seconds of tracing, and of its first call, which optimizes, to a dict."""
 
-    def __init__(self, run, seconds):
-        import tensorflow as tf
-        self._function, self._seconds, self._called = tf.function(run), seconds, False
+    def __init__(self, function, seconds):
+        self._function, self._seconds, self._called = function, seconds, False
 
     def __call__(self, *args):
         if self._called:
@@ -62,7 +61,8 @@ def step(stages, kind, dataset, network):
     training = Training(make_strategy(), Dataset(dataset), MAPS, MINIBATCH, ROUNDS, preset=preset)
     stages.end('networks and optimizers')
     stream, inner = training.stream(0), collections.Counter()
-    training.iteration._functions = collections.defaultdict(lambda: Timed(training.iteration._run, inner))
+    make = training.iteration._functions.default_factory
+    training.iteration._functions = collections.defaultdict(lambda: Timed(make(), inner))
     training.step(stream, 0)
     stages.end(f'{ROUNDS} rounds, with reading', inner)
     save_snapshot(network, training.state.G, training.state.D, training.state.Gs)

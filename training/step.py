@@ -3,6 +3,7 @@
 Everything here runs on any tf.distribute strategy, for any objective.
 """
 import collections
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -130,13 +131,15 @@ class Iteration:
         self._updates = objective.round()
         self._parts = [tuple(part) for _, part in itertools.groupby(range(len(self._updates)),
                                                                     lambda i: self._updates[i].every)]
+        self._stretches = {part: self._stretches_of(part) for part in self._parts}
         self.minibatches = 1 + max(update.minibatch for update in self._updates)  # Of reals, per round.
         own = [f'{name}_{what}' for what in ('skipped', 'loss_scale') for name in ('D', 'G')]
         self.names = [*objective.statistics, *own]
         self._in_halves = two_at_a_time(state.G.settings.fmap_max) and not tf.config.list_logical_devices('GPU')
         self._pairs_at, self._copies = averaged_pairs(state.G, state.Gs), copied_pairs(state.G, state.Gs)
         # A tf.function is locked while it traces, so each graph has one of its own.
-        self._functions = collections.defaultdict(lambda: tf.function(self._run))
+        # Nothing in it needs converting, which took half of the time to trace.
+        self._functions = collections.defaultdict(lambda: tf.function(self._run, autograph=False))
         self._told = {}  # {updates: the statistics that they tell}, known once traced.
         self._ready = set()
 
@@ -148,7 +151,7 @@ class Iteration:
             function = self._compiled(batch, phase, part)
             values.append(function(batch, tf.constant(first), tf.constant(count), tf.constant(nimg, tf.int64),
                                    fade and tf.constant(fade), settings, phase.level, part, phase.slices))
-            counts += count * sum(np.isin(self.names, self._told[updates]) for updates, _ in self._stretches(part))
+            counts += count * sum(np.isin(self.names, self._told[updates]) for updates, _ in self._stretches[part])
         return Sums(values[0] if len(values) == 1 else tf.add_n(values), counts)
 
     def prepare(self, batch_spec, phase):
@@ -172,7 +175,7 @@ class Iteration:
         """The parts, as indices of updates, that are due in round `number`."""
         return [part for part in self._parts if number % self._updates[part[0]].every == 0]
 
-    def _stretches(self, part):
+    def _stretches_of(self, part):
         """[(updates, as indices, that are traced together; how often they are done, each time on the next minibatch)]"""
         groups = [tuple(group) for _, group in itertools.groupby(part, lambda i: self._updates[i]._replace(minibatch=0))]
         if len(groups) == len(part):
@@ -204,21 +207,28 @@ class Iteration:
         return function
 
     def _run(self, batch, first, rounds, nimg, fade, settings, level, part, slices):
-        replicas, total = self._strategy.num_replicas_in_sync, tf.zeros([len(self.names)])
+        replicas = self._strategy.num_replicas_in_sync
         n = self._strategy.experimental_local_results(batch['images'])[0].shape[1]
         shown_per_round = self.minibatches * n * replicas
-        for index in tf.range(first, first + rounds):
-            shown = nimg + tf.cast(index, tf.int64) * shown_per_round
-            for updates, repeats in self._stretches(part):
-                for repeat in tf.range(repeats) if repeats > 1 else [0]:
-                    with tf.control_dependencies([total]):  # Earlier, it would hold memory beside the one before.
-                        begin = tf.identity(shown)
-                    result = self._strategy.run(self._replica_updates, args=(
-                        batch, index, begin, fade, settings, level, updates, repeat, slices))
-                    total += self._strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / (replicas * repeats)
+
+        def update(updates, repeats, index, repeat, total):
+            with tf.control_dependencies([total]):  # Earlier, it would hold memory beside the one before.
+                begin = nimg + tf.cast(index, tf.int64) * shown_per_round
+            result = self._strategy.run(self._replica_updates, args=(
+                batch, index, begin, fade, settings, level, updates, repeat, slices))
+            return repeat + 1, total + self._strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / (
+                replicas * repeats)
+
+        def one_round(index, total):
+            for updates, repeats in self._stretches[part]:
+                again = functools.partial(update, updates, repeats, index)
+                _, total = again(0, total) if repeats == 1 else tf.while_loop(
+                    lambda repeat, _, repeats=repeats: repeat < repeats, again, (tf.constant(0), total))
+            return index + 1, total
+
+        _, total = tf.while_loop(lambda index, _: index < first + rounds, one_round, (first, tf.zeros([len(self.names)])))
         return total
 
-    @tf.autograph.experimental.do_not_convert  # Nothing in it needs converting, which took half of the time to trace.
     def _replica_updates(self, batch, index, nimg, fade, settings, level, updates, repeat, slices):
         state, n = self._state, batch['images'].shape[1]
         draws_of = draw_round(self._seed, nimg, len(self._updates), n, state.G.latent_size)
