@@ -18,6 +18,7 @@ import config as configs
 import files
 import runs
 from children import Children
+from presets.datasets import MADE_BY
 from presets.experiments import EXPERIMENTS
 from quiet import has_driver
 from serving.latents import parse_integers
@@ -25,8 +26,8 @@ from serving.latents import parse_integers
 FLAGS = flags.FLAGS
 flags.DEFINE_enum('scale', None, ['small', 'paper'], 'small: minutes per row on two CPU cores; paper: days on a GPU.')
 flags.DEFINE_string('seeds', None, 'Seeds to train each row with, e.g. 0-2 (default: as many as are usual, from 0 on).')
-flags.DEFINE_list('rows', [], 'Only these rows of the table, in its order.')
-flags.DEFINE_multi_string('set', [], 'An override of every row\'s config, e.g. --set=train.total_kimg=10.')
+flags.DEFINE_list('rows', [], 'Train only these rows; the table also has others that were trained before.')
+flags.DEFINE_multi_string('set', [], 'An override of every row\'s config, e.g. train.total_kimg=10')
 flags.DEFINE_string('metrics', None, 'Metrics as evaluate.py takes them (default: the table\'s).')
 flags.DEFINE_string('data', None, 'Another data set of train.py --list (default: the paper\'s, or one that is made).')
 flags.DEFINE_string('data_dir', 'datasets', 'Folder of the data sets.')
@@ -62,14 +63,16 @@ def main(argv):
     for name, row in rows.items():
         for seed in seeds:
             check(experiment, name, row, seed, folder)
-    if not FLAGS.run and not any(runs_of(folder, name) for name in experiment.rows):
-        raise ValueError(f'There are no runs in {folder}; drop --norun to train them.')
+    if not FLAGS.run and not any(columns_of(experiment, run_dir) for name in experiment.rows
+                                 for run_dir in finished_runs(folder, name)):
+        raise ValueError(f'There are no runs in {folder} that have ended and were measured with {metrics_of(experiment)}; '
+                         'drop --norun to train and measure them.')
 
     os.makedirs(folder, exist_ok=True)
     with files.locked(folder, 'run', 'wait for it and what it started, or give another --out') as lock:
         failures = run_all(experiment, rows, seeds, folder, lock) if FLAGS.run else []
-        print(f'{experiment.help}:\n{report(experiment, rows, folder)}', end='')
-        print(f'{folder}: table.txt, table.md, table.csv, curves.png, a picture of each row')
+        print(report(experiment, rows, folder), end='')
+        print(f'{folder}: {", ".join(name for name in sorted(os.listdir(folder)) if "." in name)}')
     if failures:
         raise ValueError(f'{len(failures)} of {len(rows) * len(seeds)} runs failed: {" ".join(failures)} '
                          'The same command tries them again.')
@@ -81,14 +84,24 @@ def check(experiment, name, row, seed, folder):
     names, *overrides = train_arguments(experiment, row, seed)
     config = configs.resolve(names.split(','), overrides)
     run_dir = runs.newest(results_dir(folder, name, seed))
+    if FLAGS.run and config.data.name not in MADE_BY and not (run_dir and runs.is_finished(run_dir)):
+        check_data(config.data.name, config.data.resolution)
     if FLAGS.run and run_dir:
         old, new = (dataclasses.asdict(each) for each in (
             configs.load(os.path.join(run_dir, 'config.json')), configs.from_json(configs.to_json(config))))
-        for section, key in ((name, key) for name in new if name != 'description' for key in new[name]):
+        keys = [(name, key) for name in new if name != 'description' for key in new[name]]
+        for section, key in sorted(keys, key=lambda names: 'tick_kimg' in names[1]):  # Which follows others.
             before, now = old[section].get(key), new[section][key]
             if before != now and (section, key) != ('data', 'dir'):
                 raise ValueError(f'{run_dir} was begun with {section}.{key}={before}, but here it is {now}; give another '
                                  f'--out, or remove that folder.')
+
+
+@functools.cache
+def check_data(name, resolution):
+    """ValueError or FileNotFoundError where a data set is not there."""
+    from data.tfrecords import open_dataset
+    open_dataset(FLAGS.data_dir, name, resolution)
 
 
 def train_arguments(experiment, row, seed):
@@ -187,28 +200,39 @@ def report(experiment, rows, folder):
     """Writes the tables and the curves of all that is finished, of `rows` and of others that have runs. -> its text"""
     from metrics import summary
     from metrics.table import parse_specs
-    finished = {name: [each for each in runs_of(folder, name) if runs.is_finished(each)] for name in experiment.rows}
+    finished = {name: finished_runs(folder, name) for name in experiment.rows}
     rows = {name: row for name, row in experiment.rows.items() if name in rows or finished[name]}
     lines = [(row.label, [columns_of(experiment, run_dir) for run_dir in finished[name]], row.published)
              for name, row in rows.items()]
-    table = summary.cells(lines)
-    text = summary.save_tables(os.path.join(folder, 'table'), table)
-    measured = [name for name in table[0][2:] if name != 'minutes' and not name.endswith(' published')]
+    published = any(row.published for row in rows.values())
+    text = summary.save_tables(os.path.join(folder, 'table'), title_of(experiment, sum(finished.values(), [])), lines,
+                               f'Published: {experiment.source}, at its size.\n' if published else '')
+    measured = [name for name in dict.fromkeys(name for _, seeds, _ in lines for columns in seeds for name in columns)
+                if name != 'minutes']
     if measured:
         column = next((name for name in measured if name.endswith('_avg')), measured[0])
-        summary.save_curves(os.path.join(folder, 'curves.png'),
-                            [(row.label, finished[name]) for name, row in rows.items()],
-                            parse_specs(metrics_of(experiment)), column)
-    published = any(row.published for row in rows.values())
-    return text + (f'Published: {experiment.source}, at its size.\n' if published else '')
+        curves = [(row.label, finished[name]) for name, row in rows.items()], parse_specs(metrics_of(experiment))
+        summary.save_moments(os.path.join(folder, 'curves.csv'), *curves)
+        summary.save_curves(os.path.join(folder, 'curves.png'), *curves, column)
+    return text
 
 
-def runs_of(folder, name):
-    """The run folders of a row, by seed."""
+def title_of(experiment, run_dirs):
+    """What a table is about: of which data and how many images these runs are."""
+    trained = [configs.load(os.path.join(run_dir, 'config.json')) for run_dir in run_dirs]
+    data = [*dict.fromkeys(config.data.name for config in trained)]
+    kimg = sorted({config.train.total_kimg for config in trained})
+    of = f' ({", ".join(data)}, {" to ".join(f"{each:g}" for each in {kimg[0]: 0, kimg[-1]: 0})} kimg)' if trained else ''
+    return f'{experiment.help}{of}'
+
+
+def finished_runs(folder, name):
+    """The run folders of a row that have ended, by seed."""
     parent = os.path.join(folder, 'runs')
     seeds = sorted(int(entry.removeprefix(f'{name}-')) for entry in (os.listdir(parent) if os.path.isdir(parent) else [])
                    if entry.startswith(f'{name}-') and entry.removeprefix(f'{name}-').isdecimal())
-    return [run_dir for seed in seeds if (run_dir := runs.newest(os.path.join(parent, f'{name}-{seed}')))]
+    found = (runs.newest(os.path.join(parent, f'{name}-{seed}')) for seed in seeds)
+    return [run_dir for run_dir in found if run_dir and runs.is_finished(run_dir)]
 
 
 if __name__ == '__main__':

@@ -41,7 +41,7 @@ def _row(letter, help, values, small=_GROWS):
                published=dict(zip(_SWD, values, strict=True)))
 
 
-TABLE1 = Experiment('CelebA at 128x128, from WGAN-GP to ProGAN step by step', {
+TABLE1 = Experiment('from WGAN-GP to ProGAN step by step', {
     'a': _row('a', 'Gulrajani et al.', (12.99, 7.79, 7.62, 8.73, 9.28, 0.2854), {}),
     'b': _row('b', '+ progressive growing', (4.62, 2.64, 3.78, 6.06, 4.28, 0.2838)),
     'c': _row('c', '+ small minibatch', (75.42, 41.33, 41.62, 26.57, 46.23, 0.4065)),

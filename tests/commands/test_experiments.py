@@ -37,8 +37,12 @@ def test_a_row_is_trained_and_measured_once_and_goes_on_where_it_was_stopped(com
     assert (settings.loss.kind, settings.loss.noise_weight, settings.train.seed) == ('lsgan', 0.0, 4)
     assert len((run / 'stats.jsonl').read_text().splitlines()) >= 3  # The tick follows the total.
     title, row = csv.reader((folder / 'table.csv').open())
-    assert title == ['', 'seeds', 'MS-SSIM', 'minutes'] and row[:2] == ['LSGAN without noise', '1'] and 0 < float(row[2]) < 1
-    assert 'LSGAN without noise' in told and row[2] in told
+    assert title == ['row', 'seeds', 'MS-SSIM', 'MS-SSIM deviation', 'minutes', 'minutes deviation']
+    assert row[:2] == ['LSGAN without noise', '1'] and row[3] == '' and 0 < float(row[2]) < 1
+    assert 'LSGAN without noise' in told and f'{float(row[2]):.4g}' in told
+    moments = list(csv.DictReader((folder / 'curves.csv').open()))
+    assert moments[-1]['run'] == str(run) and moments[-1]['MS-SSIM'] == row[2] and len(moments) > 1
+    assert 'faces32, ' in (folder / 'table.md').read_text().splitlines()[0] and 'curves.csv, curves.png, ' in told
     assert {'table.txt', 'table.md', 'curves.png', 'lsgan-bare.png'} <= {path.name for path in folder.iterdir()}
 
     written = (run / 'network-final.h5').stat().st_mtime_ns
@@ -50,8 +54,8 @@ def test_a_row_is_trained_and_measured_once_and_goes_on_where_it_was_stopped(com
     command('experiments.py', *arguments, '--norun')
     assert written <= again == (run / 'network-final.h5').stat().st_mtime_ns
 
-    other = command('experiments.py', *arguments[:2], '--rows=wgan-gp', '--norun', '--metrics=msssim-4', f'--out={tmp_path}')
-    assert [line.split()[-1] for line in other.splitlines()[1:4]] == ['seeds', '0', '1']  # None of it was measured so.
+    other = run_command('experiments.py', *arguments[:2], '--norun', '--metrics=msssim-4', f'--out={tmp_path}')
+    assert other.returncode == 1 and 'have ended and were measured with msssim-4; drop --norun' in other.stderr
     (run / 'metrics.jsonl').write_bytes(b'\xff{')
     assert command('experiments.py', *arguments).splitlines()[2].split()[:5] == told.splitlines()[2].split()[:5]
 
@@ -79,7 +83,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(run_command, datasets, tm
 
 def test_sigterm_stops_what_was_started_with_a_checkpoint(datasets, tmp_path):
     arguments = ['growing', '--scale=small', '--rows=all-layers', '--seeds=0-1', '--devices=2', f'--data_dir={datasets}',
-                 f'--out={tmp_path}', *TINY, '--set=train.total_kimg=300']
+                 f'--out={tmp_path}', *TINY, '--set=train.total_kimg=9000', '--set=schedule.tick_kimg=50']  # Neither ends by itself.
     process = subprocess.Popen([sys.executable, 'experiments.py', *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     logs = [tmp_path / 'growing-small' / 'runs' / f'all-layers-{seed}' for seed in (0, 1)]
     while not all(any(folder.glob('*/checkpoints/*.index')) for folder in logs):
@@ -109,10 +113,16 @@ def test_every_row_is_a_config_of_either_size_and_small_ones_are_as_long(name):
 
 def test_cells_tell_mean_and_deviation_beside_what_was_published(tmp_path):
     assert (cell([]), cell([2.0]), cell([1.0, 3.0])) == ('-', '2', '2 +- 1.4')
-    table = cells([('a', [{'x': 1.0}, {'x': 3.0, 'y': 5.0}], {'x': 7.0}), ('b', [], {})])
-    assert table == [['', 'seeds', 'x', 'y', 'x published'], ['a', '2', '2 +- 1.4', '5', '7'], ['b', '0', '-', '-', '-']]
-    assert save_tables(str(tmp_path / 'table'), table).splitlines()[1].split() == ['a', '2', '2', '+-', '1.4', '5', '7']
-    assert (tmp_path / 'table.md').read_text().splitlines()[1] == '|---|---|---|---|---|'
+    assert (cell([200.0, 700.5]), cell([0.0, 0.0123])) == ('450.2 +- 350', '0.00615 +- 0.0087')
+    rows = [('a', [{'x': 1.0}, {'x': 3.0, 'y': 5.0}], {'x': 7.0, 'z': 1.0}), ('b', [], {})]
+    assert cells(rows) == [['row', 'seeds', 'x', 'y', 'x published'], ['a', '2', '2 +- 1.4', '5', '7'],
+                           ['b', '0', '-', '-', '-']]
+    told = save_tables(str(tmp_path / 'table'), 'of faces', rows, 'Published: 1999.\n').splitlines()
+    assert told[0] == 'of faces' and told[2].split() == ['a', '2', '2', '+-', '1.4', '5', '7']
+    assert told[-1] == 'Published: 1999.'
+    assert (tmp_path / 'table.md').read_text().splitlines()[3] == '|---|---|---|---|---|'
+    _, a, b = csv.reader((tmp_path / 'table.csv').open())
+    assert a == ['a', '2', '2.0', '1.4142135623730951', '5.0', '', '7.0'] and b == ['b', '0', '', '', '', '', '']
 
 
 @pytest.mark.parametrize('arguments, sentence', [
@@ -123,7 +133,8 @@ def test_cells_tell_mean_and_deviation_beside_what_was_published(tmp_path):
     (['table1', '--scale=small', '--set=train.seed=3'], 'name seeds with --seeds'),
     (['table1', '--scale=small', '--metrics='], '--metrics names no metric'),
     (['table1', '--scale=small', '--seeds='], "'' is not a list of numbers"),
-    (['table1', '--scale=small', '--norun'], 'There are no runs in')])
+    (['table1', '--scale=small', '--norun'], 'There are no runs in'),
+    (['mnist1k', '--scale=paper'], "data set 'datasets/mnistrgb' does not exist; create it with")])
 def test_what_cannot_be_run_is_told_before_anything_runs(run_command, tmp_path, arguments, sentence):
     done = run_command('experiments.py', *arguments, f'--out={tmp_path / "out"}')
     assert done.returncode == 1 and sentence in done.stderr and 'Traceback' not in done.stderr
