@@ -83,7 +83,8 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(run_command, datasets, tm
 
 def test_sigterm_stops_what_was_started_with_a_checkpoint(datasets, tmp_path):
     arguments = ['growing', '--scale=small', '--rows=all-layers', '--seeds=0-1', '--devices=2', f'--data_dir={datasets}',
-                 f'--out={tmp_path}', *TINY, '--set=train.total_kimg=9000', '--set=schedule.tick_kimg=50']  # Neither ends by itself.
+                 f'--out={tmp_path}', *TINY, '--set=train.total_kimg=9000',  # Neither ends by itself.
+                 '--set=schedule.tick_kimg=50']
     process = subprocess.Popen([sys.executable, 'experiments.py', *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     logs = [tmp_path / 'growing-small' / 'runs' / f'all-layers-{seed}' for seed in (0, 1)]
     while not all(any(folder.glob('*/checkpoints/*.index')) for folder in logs):
