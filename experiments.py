@@ -207,8 +207,7 @@ def report(experiment, rows, folder):
     published = any(row.published for row in rows.values())
     text = summary.save_tables(os.path.join(folder, 'table'), title_of(experiment, sum(finished.values(), [])), lines,
                                f'Published: {experiment.source}, at its size.\n' if published else '')
-    measured = [name for name in dict.fromkeys(name for _, seeds, _ in lines for columns in seeds for name in columns)
-                if name != 'minutes']
+    measured = [name for _, seeds, _ in lines for columns in seeds for name in columns if name != 'minutes']
     if measured:
         column = next((name for name in measured if name.endswith('_avg')), measured[0])
         curves = [(row.label, finished[name]) for name, row in rows.items()], parse_specs(metrics_of(experiment))
@@ -219,11 +218,12 @@ def report(experiment, rows, folder):
 
 def title_of(experiment, run_dirs):
     """What a table is about: of which data and how many images these runs are."""
+    if not run_dirs:
+        return experiment.help
     trained = [configs.load(os.path.join(run_dir, 'config.json')) for run_dir in run_dirs]
-    data = [*dict.fromkeys(config.data.name for config in trained)]
-    kimg = sorted({config.train.total_kimg for config in trained})
-    of = f' ({", ".join(data)}, {" to ".join(f"{each:g}" for each in {kimg[0]: 0, kimg[-1]: 0})} kimg)' if trained else ''
-    return f'{experiment.help}{of}'
+    data = ', '.join(dict.fromkeys(config.data.name for config in trained))
+    kimg = [config.train.total_kimg for config in trained]
+    return f'{experiment.help} ({data}, {" to ".join(f"{each:g}" for each in sorted({min(kimg), max(kimg)}))} kimg)'
 
 
 def finished_runs(folder, name):
