@@ -1,34 +1,26 @@
 """Commands of this project that another one starts, and stops."""
 import os
-import signal
 import subprocess
 import sys
 import threading
 
+from stopping import StopRequest
 from wording import command
 
 
-class Children:
+class Children(StopRequest):
     """The commands that are running. SIGINT and SIGTERM stop them, as each stops by itself: with a checkpoint."""
 
     def __init__(self):
-        self.stopped = False
+        super().__init__()
         self._running, self._starting = set(), threading.Lock()
-
-    def __enter__(self):
-        self._previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *exception):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
 
     def call(self, environment, lock, name, *arguments):
         """Runs a command, whose lines go to stderr, and which holds the lock too; ValueError if it fails."""
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{name}.py')
         program = ['-m', __package__, name] if __package__ else [script]
         with self._starting:
-            if self.stopped:
+            if self.received:
                 raise ValueError('Stopped.')
             child = subprocess.Popen(  # In a session of its own: a terminal's ^C comes to this process alone.
                 [sys.executable, *program, *arguments], stdout=sys.stderr, env={**os.environ, **environment},
@@ -39,9 +31,8 @@ class Children:
         if status:
             raise ValueError(f'{command(name)} {arguments[0]} .. ended with status {status}; see its lines above.')
 
-    def _stop(self, number, frame):
-        self.__exit__()  # A second signal kills as usual.
-        with self._starting:
-            self.stopped = True
+    def _receive(self, number, frame):
+        super()._receive(number, frame)
+        with self._starting:  # What is just being started is to be stopped, too.
             for child in [*self._running]:
                 child.terminate()

@@ -139,7 +139,7 @@ def run_all(experiment, rows, seeds, folder, lock):
         try:
             run(experiment, *job, folder, functools.partial(children.call, environment_of(device), lock))
         except (ValueError, OSError) as error:
-            if not children.stopped:
+            if not children.received:
                 logging.error('%s', error)
                 failures.append(str(error))
         finally:
@@ -148,9 +148,9 @@ def run_all(experiment, rows, seeds, folder, lock):
     with Children() as children, concurrent.futures.ThreadPoolExecutor(FLAGS.devices or 1) as pool:
         for number, done in enumerate(concurrent.futures.as_completed([pool.submit(do, job) for job in jobs]), 1):
             done.result()
-            if not children.stopped:
+            if not children.received:
                 logging.info('%d of %d runs\n%s', number, len(jobs), report(experiment, rows, folder))
-    if children.stopped:
+    if children.received:
         report(experiment, rows, folder)
         raise ValueError('Stopped before the end; the same command goes on.')
     return failures

@@ -9,7 +9,8 @@ from presets.table import METHODS
 from training.objectives.table import OBJECTIVES
 
 # From the ground up; a module imports its own floor, when its own folder, and those below (docs/architecture.md).
-FLOORS = [('quiet', 'wording'), ('files', 'hdf5', 'pickles', 'progress', 'children', 'command_line'), ('runtime',),
+FLOORS = [('quiet', 'stopping', 'wording'), ('files', 'hdf5', 'pickles', 'progress', 'children', 'command_line'),
+          ('runtime',),
           ('runs', 'presets', 'pictures'), ('config', 'data', 'networks'), ('serving', 'official'), ('metrics',),
           ('training',),
           ('train', 'generate', 'evaluate', 'export', 'import_official', 'project', 'dataset_tool', 'serve_client',

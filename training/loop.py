@@ -2,7 +2,6 @@
 import dataclasses
 import math
 import shlex
-import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
@@ -11,6 +10,7 @@ import runs
 from data.tfrecords import open_dataset
 from metrics.table import check_network, parse_specs
 from official.locate import load_network
+from stopping import StopRequest
 from training import disk
 from training.devices import POLICIES, sum_over_workers, worker
 from training.maintenance import Maintenance, NoMaintenance
@@ -196,28 +196,16 @@ def check_health(state, max_skipped_steps):
                 f'{name}_learning_rate or in fp32.')
 
 
-class StopSignal:
-    """Turns SIGINT and SIGTERM, of any worker, into a request to stop; a second one kills as usual."""
+class StopSignal(StopRequest):
+    """A request to stop of any worker."""
 
     def __init__(self, strategy, num_workers):
-        self._received = False
+        super().__init__()
         self._num_workers = num_workers
         self._strategy = strategy
-
-    def __enter__(self):
-        self._previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *exception):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
 
     def requested(self):
         """Whether to stop; all workers get the same answer, since none can go on alone."""
         if self._num_workers == 1:
-            return self._received
-        return sum_over_workers(self._strategy, float(self._received)) > 0
-
-    def _receive(self, number, frame):
-        self._received = True
-        self.__exit__()
+            return self.received
+        return sum_over_workers(self._strategy, float(self.received)) > 0
