@@ -60,7 +60,11 @@ def _to_images(gradient, kernel, how, shape):
 def _to_kernel(x, gradient, how):
     """The gradient to a kernel [k, k, in, filters], of images [N, H, W, in] and their convolution's [N, h, w, filters]."""
     way = exchanged if _is_small(gradient.shape) else products
-    return recorded(lambda x, gradient: way(x, gradient, *how), lambda upstream: [
+
+    def compute(x, gradient):
+        with tf.control_dependencies([gradient]):  # Earlier, images would be laid out anew as they come, and kept till now.
+            return way(x, gradient, *how)
+    return recorded(compute, lambda upstream: [
         _to_images(gradient, upstream, how, x.shape), _convolved(x, upstream, how)], x, gradient)
 
 

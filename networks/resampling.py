@@ -88,7 +88,7 @@ def upsample_conv(x, weight, kernel, gain=1.0):
     k = setup_kernel(kernel, 4 * gain)
     p = len(k) - 2 - (side - 1)
     # The transposed convolution flips by itself; what is meant does not.
-    y = convolve_transposed(x, tf.transpose(weight[::-1, ::-1], [0, 1, 3, 2]),
+    y = convolve_transposed(x, tf.transpose(tf.reverse(weight, [0, 1]), [0, 1, 3, 2]),
                             [n, 2 * (height - 1) + side, 2 * (width - 1) + side, out], padding='VALID')
     return upfirdn(y, k, pads=_both((p + 1) // 2 + 1, p // 2 + 1))
 

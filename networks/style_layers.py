@@ -71,7 +71,7 @@ class UpscaledConv(WScaleConv):
 
     def scaled_weight(self):
         weight = tf.transpose(super().scaled_weight(), [0, 1, 3, 2])
-        return weight if self.flipped else weight[::-1, ::-1]
+        return weight if self.flipped else tf.reverse(weight, [0, 1])  # A slice with steps of -1 takes 10 times as long.
 
     def get_config(self):
         return {**super().get_config(), 'flipped': self.flipped}

@@ -45,6 +45,11 @@ class Moment:
         """Layers of w at full resolution."""
         return self._G.num_layers
 
+    def after(self, images):
+        """A context that begins when `images` are there, and not before: the kernels of D are not in memory beside G's.
+        Where networks take halves, which is where kernels are small, nothing waits."""
+        return tf.control_dependencies([] if self._halves else [images])
+
     def with_D_inputs(self, change):
         """The same moment, but each layer of D sees change(layer, x) in place of x."""
         changed = copy.copy(self)

@@ -214,8 +214,8 @@ class Iteration:
         def update(updates, repeats, index, repeat, total):
             with tf.control_dependencies([total]):  # Earlier, it would hold memory beside the one before.
                 begin = nimg + tf.cast(index, tf.int64) * shown_per_round
-            result = self._strategy.run(self._replica_updates, args=(
-                batch, index, begin, fade, settings, level, updates, repeat, slices))
+                result = self._strategy.run(self._replica_updates, args=(
+                    batch, index, begin, fade, settings, level, updates, repeat, slices))
             return repeat + 1, total + self._strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) / (
                 replicas * repeats)
 
@@ -232,24 +232,25 @@ class Iteration:
     def _replica_updates(self, batch, index, nimg, fade, settings, level, updates, repeat, slices):
         state, n = self._state, batch['images'].shape[1]
         draws_of = draw_round(self._seed, nimg, len(self._updates), n, state.G.latent_size)
-        elements, statistics, skipped = {}, {}, None
+        elements, statistics = {}, {}
+        done = []  # What the next update waits for: earlier, its kernels would be in memory beside those of this one.
         for i in updates:
             update, draws = self._updates[i], draws_of(i + tf.cast(repeat, tf.int64))
             if update.minibatch not in elements:
                 elements[update.minibatch] = _element(batch, index * self.minibatches + update.minibatch + repeat, fade)
-            if skipped is not None:
-                with tf.control_dependencies([skipped]):  # Earlier, it would hold memory while the step before needs most.
-                    draws.latents = tf.identity(draws.latents)
-            gradients, terms, means = self._gradients(update, elements[update.minibatch], draws, level, fade, slices)
+            with tf.control_dependencies(done):
+                gradients, terms, means = self._gradients(update, elements[update.minibatch], draws, level, fade, slices)
             statistics |= terms
             for name in update.trains:
                 optimizer = state.optimizer(name)
                 statistics[f'{name}_loss_scale'] = tf.identity(optimizer.loss_scale)
                 own, gradients = gradients[:len(optimizer.variables_)], gradients[len(optimizer.variables_):]
-                skipped = statistics[f'{name}_skipped'] = optimizer.apply(own, settings[name])
+                statistics[f'{name}_skipped'] = optimizer.apply(own, settings[name])
+            done = [statistics[f'{name}_skipped'] for name in update.trains]
             move_averages(state.G, means)
             if update.averages:
-                update_average(self._pairs_at[level], settings['Gs_decay'], self._copies)
+                with tf.control_dependencies(done):
+                    update_average(self._pairs_at[level], settings['Gs_decay'], self._copies)
             if update.after:
                 update.after(terms)
         self._told[updates] = [name for name in self.names if name in statistics]

@@ -49,6 +49,23 @@ WAYS = pytest.mark.parametrize('shape, filters, side, stride, padding, way', [
     ((8, 4, 4, 3), 4, 1, 1, 'SAME', None)], ids=str)
 
 
+@pytest.mark.parametrize('maps', [8, 128])
+def test_images_are_laid_out_anew_for_their_gradient_not_before(monkeypatch, maps):
+    monkeypatch.setattr(convolution, '_is_for_this_processor', lambda: True)
+    x, gradient, kernel = normal((8, 4, 4, maps), (8, 4, 4, maps), (3, 3, maps, maps))
+
+    @tf.function
+    def to_kernel(x, gradient):
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            y = convolution.convolve(x, kernel)
+        return tape.gradient(y, kernel, gradient)
+    graph = to_kernel.get_concrete_function(x, gradient).graph
+    images, upstream = graph.inputs[:2]
+    layouts = [op for op in images.consumers() if op.type in ('Transpose', 'Pad')]
+    assert layouts and all(upstream.op in op.control_inputs for op in layouts)
+
+
 @WAYS
 def test_gradients_of_either_order_are_tensorflows(monkeypatch, shape, filters, side, stride, padding, way):
     check(lambda x, kernel: convolution.convolve(x, kernel, stride, padding),

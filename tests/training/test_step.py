@@ -11,6 +11,7 @@ from workers import check_workers
 
 from config import resolve
 from data.pipeline import batches
+from training import step
 from training.objectives.wgan_gp import WGANGP
 from training.schedule import Phase
 
@@ -174,6 +175,37 @@ def test_lazy_updates_are_due_by_nimg_in_graphs_of_their_own(data_dir):
     assert len(setup.iteration.graphs()) == 3
     resumed.iteration.prepare(batches(setup.dataset, 1, 8, 4, 0, 5, True, context).element_spec, phase)
     assert len(resumed.iteration.graphs()) == 3
+
+
+def _needed(nodes, name):
+    """The names of all nodes that run before this one does, and its own."""
+    found, left = set(), [name]
+    while left:
+        name = left.pop()
+        if name in nodes and name not in found:
+            found.add(name)
+            left += [text.lstrip('^').split(':')[0] for text in nodes[name].input]
+    return found
+
+
+@pytest.mark.parametrize('in_halves', [False, True])
+def test_kernels_are_in_memory_for_one_step_at_a_time_and_those_of_large_networks_for_one_network(
+        data_dir, monkeypatch, in_halves):
+    monkeypatch.setattr(step, 'two_at_a_time', lambda fmap_max: in_halves)
+    setup = Setup(data_dir, rounds=1)
+    setup.run(1)
+    functions = [function for graph in setup.iteration.graphs() for function in graph.graph.as_graph_def().library.function]
+    nodes, = ({node.name: node for node in function.node_def} for function in functions
+              if sum(node.op == 'If' for node in function.node_def) == 2)
+    D_updated, G_updated = sorted((name for name, node in nodes.items() if node.op == 'If'),
+                                  key=lambda name: len(_needed(nodes, name)))
+    D_step = _needed(nodes, D_updated)
+    reads = {name: _needed(nodes, name) for name, node in nodes.items() if node.op == 'ReadVariableOp'}
+    of_G_step = [before for name, before in reads.items() if name in _needed(nodes, G_updated) - D_step]
+    assert len(of_G_step) > 20 and all(D_updated in before for before in of_G_step)
+    convolutions = {name for name in D_step if nodes[name].op == 'Conv2D' and 'generator' in name}
+    of_D = [bool(before & convolutions) for name, before in reads.items() if name in D_step and 'discriminator' in name]
+    assert len(of_D) > 10 and (not any(of_D) if in_halves else all(of_D))
 
 
 def test_blocks_above_the_level_stay_as_they_are(data_dir):
