@@ -47,7 +47,7 @@ def explain(argv, main, commands):
     if commands:
         return '\n'.join([inspect.cleandoc(module.__doc__), *map(_summary, commands.values()), '',
                           f'The flags of a command: {_typed()} COMMAND --help'])
-    names = [flag.name for flag in FLAGS.get_flags_for_module(module)]
+    names = [flag.name for flag in FLAGS.get_key_flags_for_module(module)]
     return '\n'.join([inspect.cleandoc(module.__doc__), '', *map(_explain_flag, names)])
 
 

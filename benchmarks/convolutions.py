@@ -10,7 +10,10 @@ import runtime  # isort: skip (it must come before TensorFlow)
 import json
 import time
 
+from absl import flags
 from machine import limit_isa, sgemm, sgemm_gflops
+
+flags.declare_key_flag('isa')
 
 COUNT = 8
 # Images, pixels, maps in, maps out, kernel size, stride: what the step runs most of.

@@ -24,6 +24,7 @@ from serving.generate import generate_images
 from serving.signatures import signatures
 
 FLAGS = flags.FLAGS
+flags.declare_key_flag('isa')
 flags.DEFINE_list('rows', ['64:64:8', '1024:512:4'], 'What to time, each as resolution:maps:minibatch.')
 flags.DEFINE_string('network', 'progan', 'Kind of the networks.')
 flags.DEFINE_float('seconds', 10.0, 'Time for each way of generating, about.')

@@ -24,6 +24,7 @@ from absl import flags
 from machine import limit_isa
 
 FLAGS = flags.FLAGS
+flags.declare_key_flag('isa')
 flags.DEFINE_list('checkouts', ['.'], 'Folders of this project at the commits to compare.')
 flags.DEFINE_integer('repeats', 5, 'How often each command runs.', lower_bound=1)
 flags.DEFINE_enum('network', 'progan', ['progan', 'stylegan', 'stylegan2'], 'Which networks the stages are of.')

@@ -31,6 +31,7 @@ from absl import flags
 from machine import against_sgemm, in_own_process, limit_isa, round_gflop, timed
 
 FLAGS = flags.FLAGS
+flags.declare_key_flag('isa')
 flags.DEFINE_list('rows', ['4:64:16', '8:64:16', '16:64:16', '32:64:16', '64:64:16', '16:512:8', '32:512:8', '256:64:8',
                            '1024:64:4'], 'What to measure, each as resolution:maps:minibatch; fmap_base is 16 maps.')
 flags.DEFINE_integer('network_resolution', None, 'Resolution of the networks; default: the one that is measured.')

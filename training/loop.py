@@ -104,10 +104,6 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
     parts = disk.run_folder(state, schedule, position.nimg, total_nimg, options)
     for remark in [*remarks, *(() if resumed else start.remarks), disk.describe(parts)]:
         maintenance.say(remark)
-    if not resumed:
-        maintenance.save_fakes(schedule.at(position.nimg).lod)
-        if chief:
-            checkpoints.save()  # From here on the run has one, or has lost it.
 
     def prepare_next():
         """Compiles the graph of the next stretch of the schedule."""
@@ -117,6 +113,10 @@ def train(config, run_dir, strategy, dataset, schedule, state, start):
 
     prepared_after, failure = None, None
     with StopSignal(strategy, num_workers) as stop, ThreadPoolExecutor(1) as background:
+        if not resumed:
+            maintenance.save_fakes(schedule.at(position.nimg).lod)
+            if chief:
+                checkpoints.save()  # From here on the run has one, or has lost it.
         while position.nimg < total_nimg and not stop.requested():
             phase = schedule.at(position.nimg)
             if options.reset_optimizers and blocks_change(position.lod, phase.lod):

@@ -12,6 +12,8 @@ class Moment:
     `means`: per call of G, the means that averages of its network follow.
     `loss_scale` multiplies the loss later on. A network in `halves` ('G', 'D') takes two halves of its minibatch at the
     same time, which keeps two cores busy where each kernel waits for the one before; the same result, but for rounding.
+    Without halves, which is where kernels are large, D waits for the images that G was asked for before: its kernels are
+    not in memory beside G's.
     """
 
     def __init__(self, G, D, level, fade, loss_scale=1.0, halves=''):
@@ -20,6 +22,7 @@ class Moment:
         self.means = []
         self._how = {'level': level, 'fade': fade, 'run': sharing_kernels()}
         self._D_inputs = None
+        self._made = []  # Images of G so far.
 
     def G(self, draws, labels):
         """Images [N, r, r, C] of the draws' latents [N, latent_size] and labels [N, label_size]."""
@@ -28,7 +31,8 @@ class Moment:
             halves = [(draws.part(i, 2), half) for i, half in enumerate(tf.split(labels, 2))]
         images, means = zip(*(self._G.training_images(*half, **self._how) for half in halves), strict=True)
         self.means.append({name: tf.add_n([mean[name] for mean in means]) / len(halves) for name in means[0]})
-        return images[0] if len(images) == 1 else tf.concat(images, 0)
+        self._made.append(images[0] if len(images) == 1 else tf.concat(images, 0))
+        return self._made[-1]
 
     def w(self, draws, labels):
         """w [N, layers, dlatent_size] of the draws' latents, of the layers that the level needs; see `num_layers`."""
@@ -38,17 +42,13 @@ class Moment:
 
     def images(self, w, draws):
         """Images [N, r, r, C] of w."""
-        return self._G.training_synthesis(w, draws, **self._how)
+        self._made.append(self._G.training_synthesis(w, draws, **self._how))
+        return self._made[-1]
 
     @property
     def num_layers(self):
         """Layers of w at full resolution."""
         return self._G.num_layers
-
-    def after(self, images):
-        """A context that begins when `images` are there, and not before: the kernels of D are not in memory beside G's.
-        Where networks take halves, which is where kernels are small, nothing waits."""
-        return tf.control_dependencies([] if self._halves else [images])
 
     def with_D_inputs(self, change):
         """The same moment, but each layer of D sees change(layer, x) in place of x."""
@@ -58,6 +58,10 @@ class Moment:
 
     def D(self, images, labels, num_batches=1):
         """(scores [N], logits [N, label_size]); `num_batches` minibatches stacked along N are judged apart."""
+        with tf.control_dependencies([] if self._halves else self._made):
+            return self._judged(images, labels, num_batches)
+
+    def _judged(self, images, labels, num_batches):
         if self._D_inputs:  # Whose rows are those of the whole minibatch.
             def run(layer, x, **others):
                 return self._how['run'](layer, self._D_inputs(layer, x), **others)

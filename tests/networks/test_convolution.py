@@ -49,10 +49,10 @@ WAYS = pytest.mark.parametrize('shape, filters, side, stride, padding, way', [
     ((8, 4, 4, 3), 4, 1, 1, 'SAME', None)], ids=str)
 
 
-@pytest.mark.parametrize('maps', [8, 128])
-def test_images_are_laid_out_anew_for_their_gradient_not_before(monkeypatch, maps):
+@pytest.mark.parametrize('shape', [(8, 4, 4, 8), (3, 4, 4, 128)])  # Exchanged, and as products.
+def test_images_are_laid_out_anew_for_their_gradient_not_before(monkeypatch, shape):
     monkeypatch.setattr(convolution, '_is_for_this_processor', lambda: True)
-    x, gradient, kernel = normal((8, 4, 4, maps), (8, 4, 4, maps), (3, 3, maps, maps))
+    x, gradient, kernel = normal(shape, shape, (3, 3, shape[-1], shape[-1]))
 
     @tf.function
     def to_kernel(x, gradient):
@@ -62,8 +62,14 @@ def test_images_are_laid_out_anew_for_their_gradient_not_before(monkeypatch, map
         return tape.gradient(y, kernel, gradient)
     graph = to_kernel.get_concrete_function(x, gradient).graph
     images, upstream = graph.inputs[:2]
-    layouts = [op for op in images.consumers() if op.type in ('Transpose', 'Pad')]
-    assert layouts and all(upstream.op in op.control_inputs for op in layouts)
+    layouts = [op for op in images.consumers() if op.type in ('Transpose', 'Pad', 'StridedSlice')]
+    assert layouts and all(upstream.op in needed(op) for op in layouts)
+
+
+def needed(op):
+    """All operations that run before this one."""
+    before = [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
+    return {*before, *(other for one in before for other in needed(one))}
 
 
 @WAYS

@@ -48,9 +48,7 @@ class Adversarial(Objective):
         """D's loss, its terms, and what D says of the fakes: (scores [N], logits)."""
         reals, labels = element.reals, element.labels
         fakes = tf.cast(at.G(draws, labels), reals.dtype)
-        with at.after(fakes):
-            loss, terms, (real_scores, real_logits), (fake_scores, fake_logits) = self.of_both(
-                at, reals, fakes, labels, draws)
+        loss, terms, (real_scores, real_logits), (fake_scores, fake_logits) = self.of_both(at, reals, fakes, labels, draws)
         terms |= {'real_scores': real_scores, 'fake_scores': fake_scores}
         if self.num_logits:
             terms['label_penalty_reals'] = label_penalty(labels, real_logits)
