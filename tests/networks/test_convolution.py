@@ -4,7 +4,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose
 
 import runtime
-from networks import convolution
+from networks import convolution, minimal_filtering
 
 
 def gradients(convolve, inputs, weights):
@@ -23,11 +23,17 @@ def normal(*shapes):
     return [tf.random.stateless_normal(shape, [i, 0]) for i, shape in enumerate(shapes)]
 
 
-def check(ours, tensorflows, inputs, monkeypatch, way):
+def let_be(monkeypatch, avx512):
+    """As if this were an x86 processor, without AVX-512 or with it."""
+    monkeypatch.setattr(convolution, '_is_for_these_processors', lambda: True)
+    monkeypatch.setattr(convolution, '_lacks_avx512', lambda: not avx512)
+
+
+def check(ours, tensorflows, inputs, monkeypatch, way, avx512=False):
     """Both give the same, of every order, and ours is by the function `way` of the module, or TensorFlow's where None."""
-    monkeypatch.setattr(convolution, '_is_for_this_processor', lambda: True)
+    let_be(monkeypatch, avx512)
     used = set()
-    for one in convolution.exchanged, convolution.products:
+    for one in convolution.exchanged, convolution.products, convolution.minimal:
         monkeypatch.setattr(convolution, one.__name__, lambda *args, one=one: (used.add(one.__name__), one(*args))[1])
     weights, = normal(tensorflows(*inputs).shape)
     expected = gradients(tensorflows, inputs, weights)
@@ -41,35 +47,47 @@ WAYS = pytest.mark.parametrize('shape, filters, side, stride, padding, way', [
     ((8, 4, 4, 5), 7, 3, 1, 'SAME', 'exchanged'), ((16, 8, 8, 3), 4, 3, 1, 'SAME', 'exchanged'),
     ((8, 2, 6, 4), 2, 5, 1, 'SAME', 'exchanged'), ((8, 8, 4, 128), 129, 4, 2, 'SAME', 'exchanged'),
     ((8, 9, 7, 128), 128, 3, 2, 'VALID', 'exchanged'), ((8, 6, 6, 128), 128, 3, 2, 'SAME', 'exchanged'),
-    ((3, 4, 6, 128), 129, 3, 1, 'SAME', 'products'), ((2, 6, 4, 128), 128, 5, 1, 'SAME', 'products'),
-    ((3, 6, 4, 128), 129, 4, 2, 'SAME', 'products'), ((3, 40, 40, 128), 128, 3, 1, 'SAME', 'products'),
-    ((3, 4, 4, 127), 128, 3, 1, 'SAME', None), ((8, 8, 8, 127), 128, 4, 2, 'SAME', None),
+    ((8, 16, 16, 128), 129, 3, 1, 'SAME', 'minimal'), ((3, 40, 19, 128), 128, 3, 1, 'SAME', 'minimal'),
+    ((1024, 2, 1, 128), 128, 3, 1, 'SAME', 'minimal'), ((5, 48, 48, 128), 128, 3, 1, 'SAME', 'minimal'),
+    ((3, 6, 4, 128), 129, 4, 2, 'SAME', 'products'), ((9, 66, 64, 128), 128, 4, 2, 'SAME', 'products'),
+    ((3, 4, 6, 128), 129, 3, 1, 'SAME', None), ((1, 65, 40, 128), 128, 3, 1, 'SAME', None),
+    ((2, 6, 4, 128), 128, 5, 1, 'SAME', None), ((2, 64, 64, 128), 128, 3, 1, 'VALID', None),
+    ((3, 32, 32, 127), 128, 3, 1, 'SAME', None), ((8, 8, 8, 127), 128, 4, 2, 'SAME', None),
     ((3, 5, 5, 128), 128, 4, 2, 'SAME', None),
     ((3, 5, 5, 128), 128, 3, 2, 'VALID', None), ((8, 8, 8, 128), 128, 3, 2, 'VALID', None),
     ((8, 4, 4, 3), 4, 1, 1, 'SAME', None)], ids=str)
 
 
-@pytest.mark.parametrize('shape', [(8, 4, 4, 8), (3, 4, 4, 128)])  # Exchanged, and as products.
-def test_images_are_laid_out_anew_for_their_gradient_not_before(monkeypatch, shape):
-    monkeypatch.setattr(convolution, '_is_for_this_processor', lambda: True)
-    x, gradient, kernel = normal(shape, shape, (3, 3, shape[-1], shape[-1]))
+@pytest.mark.parametrize('shape, side, stride', [
+    ((8, 4, 4, 8), 3, 1), ((3, 4, 4, 128), 4, 2), ((8, 16, 16, 128), 3, 1)])  # Exchanged, as products, minimal.
+def test_images_are_laid_out_anew_for_their_gradient_not_before(monkeypatch, shape, side, stride):
+    let_be(monkeypatch, avx512=False)
+    n, h, w, c = shape
+    x, gradient, kernel = normal(shape, (n, h // stride, w // stride, c), (side, side, c, c))
 
     @tf.function
     def to_kernel(x, gradient):
         with tf.GradientTape() as tape:
             tape.watch(kernel)
-            y = convolution.convolve(x, kernel)
+            y = convolution.convolve(x, kernel, stride)
         return tape.gradient(y, kernel, gradient)
     graph = to_kernel.get_concrete_function(x, gradient).graph
     images, upstream = graph.inputs[:2]
-    layouts = [op for op in images.consumers() if op.type in ('Transpose', 'Pad', 'StridedSlice')]
+    products = [op for op in graph.get_operations() if op.type in ('Conv2D', 'MatMul')]
+    layouts = {op for product in products if upstream.op in needed(product) for op in needed(product)
+               if images.op in needed(op) and op.type in ('Transpose', 'Pad', 'StridedSlice')}
     assert layouts and all(upstream.op in needed(op) for op in layouts)
 
 
 def needed(op):
     """All operations that run before this one."""
-    before = [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
-    return {*before, *(other for one in before for other in needed(one))}
+    found, left = set(), [op]
+    while left:
+        one = left.pop()
+        before = {*one.control_inputs, *(tensor.op for tensor in one.inputs)} - found
+        found |= before
+        left += before
+    return found
 
 
 @WAYS
@@ -88,11 +106,27 @@ def test_those_of_a_transposed_convolution_too(monkeypatch, shape, filters, side
           [normal(small.shape)[0], kernel], monkeypatch, way)
 
 
+@pytest.mark.parametrize('shape, filters, side, stride, way', [
+    ((3, 32, 32, 128), 129, 3, 1, 'minimal'), ((8, 4, 4, 5), 7, 3, 1, None), ((3, 6, 4, 128), 129, 4, 2, None)], ids=str)
+def test_with_avx512_only_what_saves_multiplications_is_ours(monkeypatch, shape, filters, side, stride, way):
+    check(lambda x, kernel: convolution.convolve(x, kernel, stride),
+          lambda x, kernel: tf.nn.conv2d(x, kernel, stride, 'SAME'),
+          normal(shape, [side, side, shape[-1], filters]), monkeypatch, way, avx512=True)
+
+
+def test_minimal_filtering_is_no_less_exact():
+    x, kernel = normal((2, 32, 32, 256), (3, 3, 256, 256))
+    exact = tf.nn.conv2d(tf.cast(x, tf.float64), tf.cast(kernel, tf.float64), 1, 'SAME')
+    errors = [float(tf.norm(tf.cast(y, tf.float64) - exact)) for y in (
+        minimal_filtering.convolve(x, kernel), tf.nn.conv2d(x, kernel, 1, 'SAME'))]
+    assert errors[0] < 2 * errors[1] < 4e-6 * float(tf.norm(exact))  # 0.75 of it, seen.
+
+
 @pytest.mark.parametrize('shape, dtype, ours', [
     ((6, 4, 4, 3), 'float32', False), ((8, 32, 32, 3), 'float32', False), ((8, 4, 4, 3), 'float16', False),
     ((None, 4, 4, 3), 'float32', False), ((8, 4, 4, 3), 'float32', True)], ids=str)
 def test_what_does_not_gain_is_left_to_tensorflow(monkeypatch, shape, dtype, ours):
-    monkeypatch.setattr(convolution, '_is_for_this_processor', lambda: True)
+    let_be(monkeypatch, avx512=False)
     used = []
     monkeypatch.setattr(convolution, '_convolved', lambda x, kernel, how: used.append(how) or x)
     tf.function(convolution.convolve, autograph=False).get_concrete_function(
