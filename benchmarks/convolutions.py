@@ -60,7 +60,7 @@ def kinds(n, size, inputs, outputs, kernel, stride):
         operations[kind] = lambda i, way=way: way(x[i].value(), y[i].value(), kernel, stride)
     if stride == 1:
         operations['minimal, forward'] = lambda i: minimal_filtering.convolve(x[i].value(), w[i].value())
-        operations['minimal, to images'] = lambda i: minimal_filtering.to_images(y[i].value(), w[i].value(), x[i].shape)
+        operations['minimal, to images'] = lambda i: minimal_filtering.to_images(y[i].value(), w[i].value())
 
     def together(operation):
         return tf.function(lambda: tf.add_n([tf.reshape(operation(i), [-1])[0] for i in range(COUNT)]))

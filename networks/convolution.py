@@ -1,7 +1,8 @@
 """Convolutions, of stride 1 or 2, and their gradients, each computed in the quickest way there is. NHWC, HWIO.
 
-docs/performance.md has what each way gains. All give the same numbers but for rounding:
-- minimal: 3x3 by two thirds of the multiplications (networks/minimal_filtering.py), on any CPU. Networks of many maps gain.
+On x86 processors, in float32, where all shapes are known, as they are in training. The same numbers but for rounding
+(docs/performance.md has what each way gains):
+- minimal: 3x3 by two thirds of the multiplications (networks/minimal_filtering.py). Networks of many maps gain by it.
 
 Without AVX-512 oneDNN computes the gradient to the kernel at 0.2 to 0.7 of the rate of matrix products, so there also:
 - exchanged: with batch and channels in each other's place it is a convolution too, of the images [C, H, W, N] by the
@@ -19,11 +20,11 @@ import runtime
 from networks import minimal_filtering
 from networks.activations import recorded
 
-_LEAST = 2048  # Pixels of a minibatch that gain by minimal filtering; of less the kernel's part costs as much.
+_LEAST = 512   # Pixels of a minibatch that gain by minimal filtering; of less the kernel's part costs as much.
 _MOST = 4096   # Pixels of a minibatch that gain by the exchange; of more the transpositions cost as much.
 _PART = 8192   # Pixels that products take at a time, or one image: a copy of these is held for each column of the kernel.
 _BLOCK = 8     # oneDNN takes channels, there images, in blocks of so many.
-_WIDE = 128    # Maps from which minimal filtering gains, products, and the exchange with a stride.
+_WIDE = 128    # Maps from which these gain: minimal filtering, products, the exchange with a stride.
 
 
 class _How(NamedTuple):
@@ -36,6 +37,7 @@ class _How(NamedTuple):
 
 def convolve(x, kernel, stride=1, padding='SAME'):
     """[N, H, W, in] by [k, k, in, filters] -> [N, h, w, filters]."""
+    x, kernel = tf.convert_to_tensor(x), tf.convert_to_tensor(kernel)
     how = _How(kernel.shape[0], stride, padding)
     if _is_ours(x, how):
         cut = 0 if padding == 'SAME' else how.side - 1
@@ -45,6 +47,7 @@ def convolve(x, kernel, stride=1, padding='SAME'):
 
 def convolve_transposed(x, kernel, shape, stride=2, padding='SAME'):
     """[N, h, w, in] by [k, k, filters, in] -> images of `shape` [N, H, W, filters], whose convolution is of x's size."""
+    x, kernel = tf.convert_to_tensor(x), tf.convert_to_tensor(kernel)
     how = _How(kernel.shape[0], stride, padding)
     if _is_ours(x, how):
         how = _chosen(shape, x.shape, kernel, how)
@@ -63,7 +66,7 @@ def _convolved(x, kernel, how):
 def _to_images(gradient, kernel, how, shape):
     def compute(gradient, kernel):
         if how.way == 'minimal':
-            return minimal_filtering.to_images(gradient, kernel, shape)
+            return minimal_filtering.to_images(gradient, kernel)
         return tf.nn.conv2d_transpose(gradient, kernel, shape, how.stride, how.padding)
     return recorded(compute, lambda upstream: [
         _convolved(upstream, kernel, how), _to_kernel(upstream, gradient, how)], gradient, kernel)
@@ -75,12 +78,12 @@ def _to_kernel(x, gradient, how):
 
     def compute(x, gradient):
         with tf.control_dependencies([gradient]):  # Earlier, images would be laid out anew as they come, and kept till now.
-            return way(x, gradient, *how[:3])
+            return way(x, gradient, how.side, how.stride)
     return recorded(compute, lambda upstream: [
         _to_images(gradient, upstream, how, x.shape), _convolved(x, upstream, how)], x, gradient)
 
 
-def minimal(x, gradient, side=3, stride=1, padding='SAME'):
+def minimal(x, gradient, side=3, stride=1):
     """As `_to_kernel`, by minimal filtering and matrix products; 3x3 of stride 1, SAME, of images of even height."""
     def of_rows(x, gradient):
         (n, h, w, c), filters = x.shape, gradient.shape[3]
@@ -90,7 +93,7 @@ def minimal(x, gradient, side=3, stride=1, padding='SAME'):
     return tf.transpose(found, [0, 2, 1, 3])  # Was [row, in, column, filters].
 
 
-def products(x, gradient, side=4, stride=2, padding='SAME'):
+def products(x, gradient, side=4, stride=2):
     """As `_to_kernel`, by matrix products; 4x4 of stride 2, SAME, of images of even size."""
     def part(x, gradient):  # Blocks of 2x2 pixels are convolved by as many blocks of the kernel.
         blocks = tf.nn.space_to_depth(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 2)
@@ -100,9 +103,9 @@ def products(x, gradient, side=4, stride=2, padding='SAME'):
     return tf.reshape(tf.transpose(found, [0, 1, 4, 2, 3, 5]), [side, side, c, filters])
 
 
-def exchanged(x, gradient, side, stride=1, padding='SAME'):
+def exchanged(x, gradient, side, stride=1):
     """As `_to_kernel`, by a convolution with batch and channels exchanged."""
-    pads = [[0, 0], *_pads(x.shape, gradient.shape, _How(side, stride, padding)), [0, 0]]
+    pads = [[0, 0], *_pads(x.shape, gradient.shape, side, stride), [0, 0]]
     found = tf.nn.conv2d(tf.transpose(x, [3, 1, 2, 0]), tf.transpose(gradient, [1, 2, 0, 3]), 1, pads, dilations=stride)
     return tf.transpose(found, [1, 2, 0, 3])
 
@@ -137,7 +140,7 @@ def _is_ours(x, how):
 
 def _chosen(images, gradient, kernel, how):
     """`how` with the way that is quickest by shapes, if one is: images [N, H, W, C] convolve to [N, h, w, ..]."""
-    (n, h, w, *_), pads = gradient, _pads(images, gradient, how)
+    (n, h, w, *_), pads = gradient, _pads(images, gradient, how.side, how.stride)
     is_wide, is_slow = min(kernel.shape[2:]) >= _WIDE, _lacks_avx512()
     wide_of_kind = (how.side, how.stride) if is_wide and pads == [[1, 1], [1, 1]] else None
     way = None
@@ -150,9 +153,9 @@ def _chosen(images, gradient, kernel, how):
     return how._replace(way=way)
 
 
-def _pads(images, gradient, how):
+def _pads(images, gradient, side, stride):
     """[[above, below], [left, right]]: the zeros around images whose convolution has the size of `gradient`."""
-    totals = [(out - 1) * how.stride + how.side - size for size, out in zip(images[1:3], gradient[1:3], strict=True)]
+    totals = [(out - 1) * stride + side - size for size, out in zip(images[1:3], gradient[1:3], strict=True)]
     return [[total // 2, total - total // 2] for total in totals]
 
 

@@ -50,6 +50,7 @@ WAYS = pytest.mark.parametrize('shape, filters, side, stride, padding, way', [
     ((8, 16, 16, 128), 129, 3, 1, 'SAME', 'minimal'), ((3, 40, 19, 128), 128, 3, 1, 'SAME', 'minimal'),
     ((1024, 2, 1, 128), 128, 3, 1, 'SAME', 'minimal'), ((5, 48, 48, 128), 128, 3, 1, 'SAME', 'minimal'),
     ((3, 6, 4, 128), 129, 4, 2, 'SAME', 'products'), ((9, 66, 64, 128), 128, 4, 2, 'SAME', 'products'),
+    ((14, 6, 8, 128), 128, 3, 1, 'SAME', 'minimal'),
     ((3, 4, 6, 128), 129, 3, 1, 'SAME', None), ((1, 65, 40, 128), 128, 3, 1, 'SAME', None),
     ((2, 6, 4, 128), 128, 5, 1, 'SAME', None), ((2, 64, 64, 128), 128, 3, 1, 'VALID', None),
     ((3, 32, 32, 127), 128, 3, 1, 'SAME', None), ((8, 8, 8, 127), 128, 4, 2, 'SAME', None),
@@ -112,6 +113,17 @@ def test_with_avx512_only_what_saves_multiplications_is_ours(monkeypatch, shape,
     check(lambda x, kernel: convolution.convolve(x, kernel, stride),
           lambda x, kernel: tf.nn.conv2d(x, kernel, stride, 'SAME'),
           normal(shape, [side, side, shape[-1], filters]), monkeypatch, way, avx512=True)
+
+
+def test_the_kernel_may_be_a_variable_and_the_tapes_outside_of_a_compiled_function(monkeypatch):
+    let_be(monkeypatch, avx512=True)
+    x, kernel = normal((2, 16, 16, 128), (3, 3, 128, 128))
+    compiled = tf.function(convolution.convolve, jit_compile=True)
+    weights = normal(x.shape)[0]
+    expected = gradients(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, 'SAME'), [x, kernel], weights)
+    for convolve, given in (convolution.convolve, tf.Variable(kernel)), (compiled, kernel):
+        for found, value in zip(gradients(convolve, [x, given], weights), expected, strict=True):
+            assert_allclose(found, value, rtol=1e-4, atol=1e-5 * float(tf.norm(value)))
 
 
 def test_minimal_filtering_is_no_less_exact():
