@@ -20,7 +20,7 @@ import runtime
 from networks import minimal_filtering
 from networks.activations import recorded
 
-_LEAST = 512   # Pixels of a minibatch that gain by minimal filtering; of less the kernel's part costs as much.
+_LEAST = 2048  # Pixels of a minibatch that gain by minimal filtering; of less the kernel's part costs as much.
 _MOST = 4096   # Pixels of a minibatch that gain by the exchange; of more the transpositions cost as much.
 _PART = 8192   # Pixels that products take at a time, or one image: a copy of these is held for each column of the kernel.
 _BLOCK = 8     # oneDNN takes channels, there images, in blocks of so many.

@@ -50,7 +50,6 @@ WAYS = pytest.mark.parametrize('shape, filters, side, stride, padding, way', [
     ((8, 16, 16, 128), 129, 3, 1, 'SAME', 'minimal'), ((3, 40, 19, 128), 128, 3, 1, 'SAME', 'minimal'),
     ((1024, 2, 1, 128), 128, 3, 1, 'SAME', 'minimal'), ((5, 48, 48, 128), 128, 3, 1, 'SAME', 'minimal'),
     ((3, 6, 4, 128), 129, 4, 2, 'SAME', 'products'), ((9, 66, 64, 128), 128, 4, 2, 'SAME', 'products'),
-    ((14, 6, 8, 128), 128, 3, 1, 'SAME', 'minimal'),
     ((3, 4, 6, 128), 129, 3, 1, 'SAME', None), ((1, 65, 40, 128), 128, 3, 1, 'SAME', None),
     ((2, 6, 4, 128), 128, 5, 1, 'SAME', None), ((2, 64, 64, 128), 128, 3, 1, 'VALID', None),
     ((3, 32, 32, 127), 128, 3, 1, 'SAME', None), ((8, 8, 8, 127), 128, 4, 2, 'SAME', None),
@@ -117,7 +116,7 @@ def test_with_avx512_only_what_saves_multiplications_is_ours(monkeypatch, shape,
 
 def test_the_kernel_may_be_a_variable_and_the_tapes_outside_of_a_compiled_function(monkeypatch):
     let_be(monkeypatch, avx512=True)
-    x, kernel = normal((2, 16, 16, 128), (3, 3, 128, 128))
+    x, kernel = normal((2, 32, 32, 128), (3, 3, 128, 128))
     compiled = tf.function(convolution.convolve, jit_compile=True)
     weights = normal(x.shape)[0]
     expected = gradients(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, 'SAME'), [x, kernel], weights)
