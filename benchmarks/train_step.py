@@ -4,15 +4,15 @@ Method: each row runs in a process of its own, on images in TFRecord files, read
 is timed from the start of the process; then iterations of 4 rounds (1 beyond 64 maps) and plain matrix products (2048^3,
 float32, on all cores) take turns of half a second for at least --seconds, and medians are told. img/s counts real images
 shown to D.
-GFLOP counts convolutions, those that minimal filtering saves too, and matrix products only, as 4*G + 14*D forward passes per image: G runs forward for the fakes
-(1) and forward and backward for its own step (3); D forward and backward on reals and fakes (6), forward, to the images'
-gradients and backward through both on the mixes (6), forward and back to the images in G's step (2). With --network=stylegan
-the penalty is that of the reals, so 11*D. StyleGAN2's R1 is an update of its own every 16 rounds, 8*D + 6/16*D, and path
-lengths are taken of half as many latents every 4, 4*G + 3/4*G; rounds with and without are measured apart and added up in
-their proportion. `share` is the rate of those relative to the matrix products'. `reading` is the
-time that the input pipeline takes for an image when it runs alone, relative to the step's. From a tf.profiler trace:
-`kernels` is how many run at a time on average, `outside` the share of their time that lies outside convolutions and matrix
-products. `nodes` are those of the graphs as they were traced.
+GFLOP counts convolutions, those that minimal filtering saves too, and matrix products only, as 4*G + 14*D forward
+passes per image: G runs forward for the fakes (1) and forward and backward for its own step (3); D forward and backward
+on reals and fakes (6), forward, to the images' gradients and backward through both on the mixes (6), forward and back
+to the images in G's step (2). With --network=stylegan the penalty is that of the reals, so 11*D. StyleGAN2's R1 is an
+update of its own every 16 rounds, 8*D + 6/16*D, and path lengths are taken of half as many latents every 4, 4*G +
+3/4*G; rounds with and without are measured apart and added up in their proportion. `share` is the rate of those
+relative to the matrix products'. `reading` is the time that the input pipeline takes for an image when it runs alone,
+relative to the step's. From a tf.profiler trace: `kernels` is how many run at a time on average, `outside` the share of
+their time that lies outside convolutions and matrix products. `nodes` are those of the graphs as they were traced.
 """
 import os
 import sys
